@@ -1,0 +1,2 @@
+//! The CDOC2 protocol core.
+#![no_std]

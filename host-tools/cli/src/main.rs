@@ -1,0 +1,2 @@
+//! The cdoc2 command.
+fn main() {}

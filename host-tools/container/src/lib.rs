@@ -1,0 +1,1 @@
+//! CDOC2 containers on a host.
