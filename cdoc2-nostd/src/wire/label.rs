@@ -10,7 +10,7 @@
 //! A label is a hint: nothing in it decides whether a container opens. Its octets do: they are an input of the KEK of symmetric key and
 //! password capsules. So [`KeyLabel`] keeps them as they are stored, and reads the fields in place, base64 included.
 //!
-//! Where the field differs from the text, this reader takes what anybody wrote and falls back to free text, without an error:
+//! Where implementations differ from the text, this reader takes what any of them wrote. What it cannot read is free text, not an error:
 //! - Java 1.2 left out the comma: `data:V=1&LABEL=..`.
 //! - `data:` and `;base64` may be in any case; libcdoc and Java want lower case.
 //! - Base64 may lack its padding; libcdoc and Java stop with an exception there.
