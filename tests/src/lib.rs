@@ -1,0 +1,19 @@
+//! What the tests of this crate share: headers as plain values, and two ways to and from their octets, the core's and that of `flatc`.
+
+pub mod header;
+pub mod oracle;
+pub mod strategy;
+
+#[rustfmt::skip]
+#[allow(
+    unsafe_code,
+    missing_docs,
+    missing_debug_implementations,
+    unused_qualifications,
+    clippy::all,
+    clippy::missing_errors_doc,
+    clippy::allow_attributes_without_reason,
+    reason = "written by flatc from the schemas beside it"
+)]
+#[path = "../schema/header_generated.rs"]
+pub mod schema;
