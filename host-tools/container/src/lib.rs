@@ -1,1 +1,29 @@
-//! CDOC2 containers on a host.
+//! CDOC2 containers on a host: files in, files out, over the protocol core `cdoc2-nostd`.
+//!
+//! - [`encrypt`] writes a container of [`InputFile`]s for [`Recipient`]s, as a stream and in constant memory.
+//! - [`Container`] opens one, and releases no octet of plaintext before the whole payload was authenticated.
+//! - [`keys`] reads private keys, public keys and certificates; [`archive`] is the tar and zlib inside; [`unpack`] and [`pending`] see to it
+//!   that files appear complete or not at all.
+
+pub mod archive;
+pub mod keys;
+pub mod pending;
+pub mod unpack;
+
+mod container;
+mod encrypt;
+mod error;
+mod holder;
+mod input;
+mod payload;
+mod recipient;
+mod spool;
+
+pub use container::{Authentic, Container, Selection, Unlocked};
+pub use encrypt::{Summary, encrypt};
+pub use error::{Error, Kind, NoRecord};
+pub use holder::Unlock;
+pub use input::{InputFile, check_distinct, collect};
+pub use recipient::{MIN_SYMMETRIC_KEY_LEN, Recipient};
+
+pub use cdoc2_nostd as core;
