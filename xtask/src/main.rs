@@ -4,6 +4,7 @@
 //! cargo xtask arrows                 who may depend on whom
 //! cargo xtask features [host|cross]  the core with no feature, with each one alone, and with all
 //! cargo xtask panics                 no path from the core into core::panicking
+//! cargo xtask sizes [--write]        flash, static RAM and stack of benches/thumb against the committed table
 //! ```
 
 mod arrows;
@@ -11,6 +12,7 @@ mod cargo;
 mod features;
 mod graph;
 mod panics;
+mod sizes;
 mod sources;
 
 use std::process::ExitCode;
@@ -18,7 +20,7 @@ use std::process::ExitCode;
 /// What a gate says when it does not pass: the lines for a person, finished.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const USAGE: &str = "usage: cargo xtask arrows | features [host|cross] | panics";
+const USAGE: &str = "usage: cargo xtask arrows | features [host|cross] | panics | sizes [--write]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
         ["features", "host"] => features::host(),
         ["features", "cross"] => features::cross(),
         ["panics"] => panics::check(),
+        ["sizes"] => sizes::check(),
+        ["sizes", "--write"] => sizes::write(),
         _ => Err(USAGE.into()),
     };
     match outcome {
