@@ -29,7 +29,7 @@ const COMPILER: &str = "xtask/rustc-every-function";
 /// The gate.
 pub(crate) fn check() -> Result<()> {
     let mut build = cargo::cross_library();
-    build.args(["--quiet", "--package", "panic-probe", "--target-dir"]).arg(cargo::target_directory()?.join("panics"));
+    build.args(["--quiet", "--package", "panic-probe"]);
     build.env("RUSTC_WORKSPACE_WRAPPER", cargo::root().join(COMPILER));
     let mut graph = Graph::default();
     let mut crates = BTreeSet::new();
