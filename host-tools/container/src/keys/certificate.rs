@@ -28,7 +28,6 @@ pub struct Certificate {
     not_after: SystemTime,
     usage_warning: Option<UsageWarning>,
     eid_type: Option<EidType>,
-    is_authority: bool,
 }
 
 /// The kind of Estonian eID that a certificate was issued for: `type` of a key label (specification, appendix D, "eID v1").
@@ -83,22 +82,13 @@ impl Certificate {
     /// others say why the certificate or its key cannot be used.
     pub fn parse(octets: &[u8]) -> Result<Self, Error> {
         let mut blocks = format::blocks(octets, Wanted::Certificate)?;
-        if let [block] = &mut blocks[..] {
-            return Self::from_der(&block.der);
+        let count = blocks.len();
+        if count > 1 {
+            blocks.retain(|block| !is_authority(&block.der));
         }
-        // Of the others nothing is wanted, so it does not matter which kinds of keys they have.
-        let mut holders = Vec::new();
-        for block in &blocks {
-            match Self::from_der(&block.der) {
-                Ok(certificate) if certificate.is_authority => {}
-                Err(Error::UnsupportedAlgorithm(_) | Error::UnsupportedCurve(_)) => {}
-                certificate => holders.push(certificate?),
-            }
-        }
-        let count = holders.len();
-        match holders.pop() {
-            Some(holder) if count == 1 => Ok(holder),
-            _ => Err(Error::Several { wanted: Wanted::Certificate, count: blocks.len() }),
+        match &blocks[..] {
+            [block] => Self::from_der(&block.der),
+            _ => Err(Error::Several { wanted: Wanted::Certificate, count }),
         }
     }
 
@@ -109,7 +99,6 @@ impl Certificate {
         let signed = decoded.tbs_certificate();
         let public_key = PublicKey::from_spki(spki(signed))?;
         let usage = signed.get_extension::<KeyUsage>().map_err(|_| MALFORMED)?;
-        let constraints = signed.get_extension::<BasicConstraints>().map_err(|_| MALFORMED)?;
         let subject = |oid| {
             signed.subject().iter().find(|attribute| attribute.oid == oid).and_then(|attribute| text((&attribute.value).into()))
         };
@@ -122,7 +111,6 @@ impl Certificate {
             not_after: signed.validity().not_after.to_system_time(),
             usage_warning: usage.and_then(|(_, usage)| usage_warning(&public_key, usage)),
             eid_type: eid_type(signed),
-            is_authority: constraints.is_some_and(|(_, constraints)| constraints.ca),
             public_key,
             der: der.to_vec(),
         })
@@ -222,6 +210,12 @@ const CERTIFICATE_POLICIES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5
 fn spki(signed: &TbsCertificate) -> SubjectPublicKeyInfoRef<'_> {
     use der::referenced::OwnedToRef as _;
     signed.subject_public_key_info().owned_to_ref()
+}
+
+/// Whether this is the certificate of an authority (RFC 5280, 4.2.1.9). Of its key nothing is wanted, so that it may be of any kind.
+fn is_authority(der: &[u8]) -> bool {
+    let Ok(decoded) = x509_cert::Certificate::from_der(der) else { return false };
+    matches!(decoded.tbs_certificate().get_extension::<BasicConstraints>(), Ok(Some((_, constraints))) if constraints.ca)
 }
 
 /// Without `keyUsage` a key may be used for anything (RFC 5280, 4.2.1.3).

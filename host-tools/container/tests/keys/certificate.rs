@@ -141,13 +141,15 @@ fn the_holder_is_found_in_a_chain() {
     };
     let authority = |key: &[u8]| openssl.certificate(key, "-subj /CN=authority -addext basicConstraints=critical,CA:TRUE");
     let (one, two) = (holder("one"), holder("two"));
-    let authority = [authority(&openssl.ec_key("P-384")), authority(&openssl.run("genpkey -algorithm ED25519"))].concat();
+    let authority = [openssl.ec_key("P-384"), openssl.run("genpkey -algorithm ED25519"), openssl.rsa_key(1024)]
+        .map(|key| authority(&key))
+        .concat();
     for chain in [[one.as_slice(), &authority].concat(), [authority.as_slice(), &one].concat()] {
         assert_eq!(Certificate::parse(&chain).unwrap().common_name(), Some("one"));
     }
     let several = Certificate::parse(&[one.as_slice(), &authority, &two].concat());
-    assert!(matches!(several, Err(Error::Several { count: 4, .. })));
-    assert!(matches!(Certificate::parse(&authority), Err(Error::Several { count: 2, .. })));
+    assert!(matches!(several, Err(Error::Several { count: 5, .. })));
+    assert!(matches!(Certificate::parse(&authority), Err(Error::Several { count: 3, .. })));
 }
 
 #[test]
