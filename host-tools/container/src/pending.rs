@@ -31,7 +31,7 @@ pub enum Error {
     /// Something that is no regular file has this name; it is never replaced.
     #[error("{} is not a regular file", path.display())]
     NotAFile {
-        /// The folder or device that is in the way.
+        /// The folder, device or link that is in the way.
         path: PathBuf,
     },
     /// The disk, or the user's share of it, is full.
@@ -70,7 +70,7 @@ pub enum Existing {
     /// Refuse, and leave it alone.
     #[default]
     Refuse,
-    /// Replace it at release, not before. A symbolic link is replaced itself, not what it points to.
+    /// Replace it at release, not before. Only regular files are ever replaced: no folder, no device, no symbolic link.
     Replace,
 }
 
@@ -258,7 +258,7 @@ pub(crate) fn check_free(folder: &OwnedFd, name: &OsStr, existing: Existing, pat
         Ok(stat) => FileType::from_raw_mode(stat.st_mode),
     };
     match (found, existing) {
-        (FileType::RegularFile | FileType::Symlink, Existing::Replace) => Ok(Free::Replaceable),
+        (FileType::RegularFile, Existing::Replace) => Ok(Free::Replaceable),
         (FileType::RegularFile | FileType::Symlink, Existing::Refuse) => Err(Error::Exists { path: path.to_owned() }),
         _ => Err(Error::NotAFile { path: path.to_owned() }),
     }

@@ -148,9 +148,12 @@ fn planted_links_lead_nowhere() {
     staging.unpack(&three()[..], &Policy::default()).expect_err("a link is in the way");
     drop(staging);
 
+    fs::remove_file(target.path().join("b")).expect("remove");
     let staging = staged(target.path(), Existing::Replace);
-    staging.release().expect("the link itself is replaced");
-    assert!(target.path().join("b").symlink_metadata().expect("it is there").is_file());
+    symlink(&victim, target.path().join("b")).expect("a link");
+    let error = staging.release().expect_err("a link is in the way");
+    assert!(matches!(&error, Error::File(pending::Error::NotAFile { path }) if path.ends_with("b")), "{error}");
+    assert_files(target.path(), &[("b", "untouched")]);
     assert_files(outside.path(), &[("victim", "untouched")]);
 }
 
@@ -211,7 +214,9 @@ fn a_pending_file_replaces_only_when_asked() {
 #[test]
 fn a_pending_file_never_replaces_what_is_no_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for path in [folder.path(), Path::new("/dev/null"), Path::new(".."), Path::new("/")] {
+    let link = folder.path().join("link");
+    symlink("elsewhere", &link).expect("a link");
+    for path in [folder.path(), &link, Path::new("/dev/null"), Path::new("/dev/stdout"), Path::new(".."), Path::new("/")] {
         let error = PendingFile::create(path, Existing::Replace).expect_err("not a file");
         assert!(matches!(error, pending::Error::NotAFile { .. }), "{error}");
     }

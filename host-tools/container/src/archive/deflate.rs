@@ -1,8 +1,8 @@
 //! Compression: one zlib stream (RFC 1950), made on all cores.
 //!
-//! The text is cut into blocks of [`BLOCK_LEN`] octets. Worker threads compress them on their own, each one primed with
-//! the [`HISTORY_LEN`] octets before it, so that no match is lost at a cut. A block ends on an octet boundary (a sync
-//! flush of RFC 1951), hence the results can be joined in order. What does not compress is stored.
+//! The text is cut into blocks. Worker threads compress them on their own, each one primed with the octets before it, so
+//! that no match is lost at a cut. A block ends on an octet boundary (a sync flush of RFC 1951), hence the results can be
+//! joined in order. What does not compress is stored.
 //!
 //! Two runs over the same text may differ in a few octets: zlib-rs looks, harmlessly, at what an earlier block left.
 
@@ -12,18 +12,17 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use flate2::{Compress, Compression, FlushCompress};
 use zlib_rs::adler32::adler32;
+
+use pack::{Block, Packer};
+
+mod pack;
 
 /// CMF and FLG of RFC 1950: deflate, 32 KiB window, default level, no dictionary. Every CDOC2 writer starts like this.
 const ZLIB_HEADER: [u8; 2] = [0x78, 0x9c];
 /// The final deflate block: empty, with fixed codes.
 const FINAL_BLOCK: [u8; 2] = [0x03, 0x00];
 
-/// Octets of text in a block.
-const BLOCK_LEN: usize = 128 << 10;
-/// Octets before a block that it may refer to: the whole deflate window.
-const HISTORY_LEN: usize = 32 << 10;
 /// Octets in a stored deflate block, at most.
 const STORED_LEN: usize = 0xffff;
 
@@ -31,6 +30,9 @@ const STORED_LEN: usize = 0xffff;
 const MAX_WORKERS: usize = 8;
 /// Blocks under way besides one for each worker.
 const QUEUED: usize = 2;
+
+/// How a worker packs a block. Tests put a failing one in its place.
+type Pack = fn(&mut Packer, &mut Block);
 
 /// A [`Write`] that compresses to `sink`. It holds less than 8 MiB, whatever the text.
 ///
@@ -45,7 +47,7 @@ pub struct Deflate<W> {
     /// Blocks with the workers, oldest first.
     under_way: VecDeque<Receiver<Block>>,
     checksum: u32,
-    total_in: u64,
+    /// Octets given to the sink so far.
     total_out: u64,
     /// The stream has a hole and must not be finished.
     broken: bool,
@@ -66,20 +68,9 @@ impl<W: Write> Deflate<W> {
             pool: None,
             under_way: VecDeque::new(),
             checksum: 1,
-            total_in: 0,
             total_out: 0,
             broken: false,
         }
-    }
-
-    /// Octets of text taken so far.
-    pub fn total_in(&self) -> u64 {
-        self.total_in
-    }
-
-    /// Octets given to the sink so far.
-    pub fn total_out(&self) -> u64 {
-        self.total_out
     }
 
     /// Writes what is left and the end of the stream, and gives the sink back.
@@ -168,152 +159,13 @@ impl<W: Write> Write for Deflate<W> {
         if self.filling.is_full() {
             self.submit().inspect_err(|_| self.broken = true)?;
         }
-        let taken = self.filling.append(octets);
-        self.total_in += taken as u64;
-        Ok(taken)
+        Ok(self.filling.append(octets))
     }
 
     /// Flushes the sink. Text that does not fill a block stays here: cutting it would cost compression.
     fn flush(&mut self) -> io::Result<()> {
         self.sink.flush()
     }
-}
-
-/// A piece of the text with what comes before it, and the result.
-#[derive(Debug, Default)]
-struct Block {
-    octets: Vec<u8>,
-    history_len: usize,
-    /// Deflate blocks that end on an octet boundary; unused when `stored`.
-    packed: Vec<u8>,
-    stored: bool,
-}
-
-impl Block {
-    fn history(&self) -> &[u8] {
-        &self.octets[..self.history_len]
-    }
-
-    fn text(&self) -> &[u8] {
-        &self.octets[self.history_len..]
-    }
-
-    fn is_full(&self) -> bool {
-        self.text().len() == BLOCK_LEN
-    }
-
-    /// Takes what fits and says how much.
-    fn append(&mut self, octets: &[u8]) -> usize {
-        let taken = octets.len().min(BLOCK_LEN - self.text().len());
-        self.octets.extend_from_slice(&octets[..taken]);
-        taken
-    }
-
-    /// Empties the block and gives it the end of `before` as its history.
-    fn restart_after(&mut self, before: &Self) {
-        let start = before.octets.len().saturating_sub(HISTORY_LEN);
-        self.octets.clear();
-        self.octets.reserve_exact(HISTORY_LEN + BLOCK_LEN);
-        self.octets.extend_from_slice(&before.octets[start..]);
-        self.history_len = self.octets.len();
-    }
-}
-
-/// How a worker packs a block. Tests put a failing one in its place.
-type Pack = fn(&mut Packer, &mut Block);
-
-/// What a worker keeps between blocks.
-#[derive(Debug)]
-struct Packer {
-    deflater: Compress,
-    level: Compression,
-    /// Blocks before both levels are compared again.
-    trial_in: u32,
-    /// The result at the other level.
-    rival: Vec<u8>,
-}
-
-impl Packer {
-    /// zlib's fast level: on some text (few and regular matches) nearly as good as the dense one.
-    const FAST: Compression = Compression::new(2);
-    /// The fastest level that stays near level 6 on all text that was measured; takes half as long again as the fast one.
-    const DENSE: Compression = Compression::new(3);
-    /// Both levels are tried on one block in this many.
-    const TRIAL_EVERY: u32 = 32;
-    /// The fast level may lose one part in this many to the dense one.
-    const MAX_LOSS: usize = 22;
-    /// Octets of a block that looks random which are compressed on trial.
-    const SAMPLE_LEN: usize = 8 << 10;
-    /// That trial must save one part in this many.
-    const MIN_GAIN: usize = 32;
-
-    fn new() -> Self {
-        Self { deflater: Compress::new(Self::DENSE, false), level: Self::DENSE, trial_in: 0, rival: Vec::new() }
-    }
-
-    /// Compresses the text of `block`, or marks it as stored.
-    fn pack(&mut self, block: &mut Block) {
-        let mut packed = std::mem::take(&mut block.packed);
-        block.stored = !self.try_pack(block, &mut packed);
-        block.packed = packed;
-    }
-
-    /// Whether the text gets smaller, with the result in `packed`.
-    fn try_pack(&mut self, block: &Block, packed: &mut Vec<u8>) -> bool {
-        let text = block.text();
-        if looks_random(text) {
-            let sample = &text[..text.len().min(Self::SAMPLE_LEN)];
-            let worthwhile = sample.len() - sample.len() / Self::MIN_GAIN;
-            if !self.compress(Self::FAST, &[], sample, packed) || packed.len() > worthwhile {
-                return false;
-            }
-        }
-        if self.trial_in > 0 {
-            self.trial_in -= 1;
-            return self.compress(self.level, block.history(), text, packed);
-        }
-        self.trial_in = Self::TRIAL_EVERY;
-        let mut rival = std::mem::take(&mut self.rival);
-        let fast = self.compress(Self::FAST, block.history(), text, &mut rival);
-        let dense = self.compress(Self::DENSE, block.history(), text, packed);
-        let fast_is_best = fast && !(dense && rival.len() > packed.len() + packed.len() / Self::MAX_LOSS);
-        if fast_is_best {
-            std::mem::swap(&mut rival, packed);
-        }
-        self.level = if fast_is_best { Self::FAST } else { Self::DENSE };
-        self.rival = rival;
-        fast || dense
-    }
-
-    /// Compresses `text` to `packed`, up to an octet boundary. `false` if it does not get smaller.
-    fn compress(&mut self, level: Compression, history: &[u8], text: &[u8], packed: &mut Vec<u8>) -> bool {
-        packed.clear();
-        packed.reserve_exact(BLOCK_LEN);
-        self.deflater.reset();
-        let ready = self.deflater.set_level(level).is_ok() && (history.is_empty() || self.deflater.set_dictionary(history).is_ok());
-        // The output is smaller than the space for it, so the flush is complete: nothing is held back.
-        ready
-            && self.deflater.compress_vec(text, packed, FlushCompress::Sync).is_ok()
-            && self.deflater.total_in() == text.len() as u64
-            && packed.len() < text.len()
-    }
-}
-
-/// A cheap first look: octet values are as evenly spread as in random, encrypted or compressed data.
-///
-/// The sum of the squared counts of n random octets is near n^2 / 256 + n; text has several times as much.
-fn looks_random(text: &[u8]) -> bool {
-    const PIECES: usize = 4;
-    const PIECE_LEN: usize = 1024;
-    let mut counts = [0_u64; 256];
-    let mut n = 0;
-    for piece in text.chunks(text.len().div_ceil(PIECES).max(PIECE_LEN)) {
-        let piece = &piece[..piece.len().min(PIECE_LEN)];
-        piece.iter().for_each(|&octet| counts[usize::from(octet)] += 1);
-        n += piece.len() as u64;
-    }
-    let squares: u64 = counts.iter().map(|count| count * count).sum();
-    (squares - n) * 256 < n * n + n * n / 4
 }
 
 struct Job {
@@ -384,7 +236,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use flate2::read::ZlibDecoder;
+    use flate2::{Compress, FlushCompress};
 
+    use super::pack::{BLOCK_LEN, HISTORY_LEN};
     use super::*;
 
     /// Octets without any pattern, the same each time.
@@ -414,7 +268,6 @@ mod tests {
         for piece in pieces {
             deflate.write_all(piece).expect("a vector takes all");
         }
-        assert_eq!(deflate.total_in(), pieces.iter().map(|piece| piece.len() as u64).sum::<u64>());
         deflate.finish().expect("a vector takes all")
     }
 
