@@ -1,5 +1,6 @@
 //! Headers through the `flatbuffers` crate and the code that `flatc` makes of the two schemas.
 
+use cdoc2_nostd::wire;
 use flatbuffers::{FlatBufferBuilder, InvalidFlatbuffer, UnionWIPOffset, VerifierOptions, WIPOffset};
 
 use crate::header::{Capsule, Header, KeyDetails, Record, Share};
@@ -226,4 +227,48 @@ impl Writer {
             schema::KeyShareArgs { server_base_url: self.string(&share.server_base_url), share_id: self.string(&share.share_id) };
         schema::KeyShare::create(&mut self.builder, &args)
     }
+}
+
+/// Both readers on the same octets.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// The core accepts; the oracle does too, with equal values.
+    Same,
+    /// The core accepts, and difference 1 or 2 applies.
+    Different(u8),
+    /// The core refuses.
+    Refused,
+}
+
+/// Asks both readers. What the core accepts, the generated verifier accepts, and both see the same values. These are all the differences that
+/// way round:
+///
+/// 1. The core does not check that strings are UTF-8.
+/// 2. A union whose type is there and 0, and whose value is not there, is none for the core and for the C++ verifier. The Rust verifier
+///    refuses it, though its builder writes just that with `force_defaults`.
+/// 3. The generated verifier bounds the apparent size, which grows when records share a string. That bound is lifted here.
+///
+/// The other way round the core may refuse more; what a FlatBuffers builder writes, it accepts.
+///
+/// # Panics
+/// Where the readers differ in a way that is not listed.
+pub fn compare(octets: &[u8]) -> Answers {
+    let Ok(parsed) = wire::header::Header::parse(octets) else { return Answers::Refused };
+    match (Header::from_core(&parsed), read(octets)) {
+        (Ok(ours), Ok(theirs)) => {
+            assert_eq!(ours, theirs);
+            Answers::Same
+        }
+        (Err(_), Err(InvalidFlatbuffer::Utf8Error { .. })) => Answers::Different(1),
+        (_, Err(InvalidFlatbuffer::InconsistentUnion { .. })) if has_no_union(&parsed) => Answers::Different(2),
+        (ours, theirs) => panic!("the core reads {ours:?}, flatbuffers {theirs:?}"),
+    }
+}
+
+fn has_no_union(header: &wire::header::Header<'_>) -> bool {
+    header.records().any(|record| match record.capsule {
+        wire::capsule::Capsule::Unknown(0) => true,
+        wire::capsule::Capsule::KeyServer(capsule) => capsule.recipient_key_details == wire::capsule::KeyDetails::Unknown(0),
+        _ => false,
+    })
 }
