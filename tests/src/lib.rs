@@ -1,8 +1,11 @@
-//! What the tests of this crate share: headers as plain values, and two ways to and from their octets, the core's and that of `flatc`.
+//! What the tests of this crate share: headers as plain values, with two ways to and from their octets, the core's and that of `flatc`;
+//! containers that others wrote; and the programs to run.
 
 pub mod header;
 pub mod oracle;
+pub mod program;
 pub mod strategy;
+pub mod vectors;
 
 #[rustfmt::skip]
 #[allow(

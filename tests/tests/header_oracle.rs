@@ -2,7 +2,7 @@
 //!
 //! [`oracle::compare`] lists how the two may differ.
 
-use cdoc2_nostd::wire::{capsule, emit, envelope, header};
+use cdoc2_nostd::wire::{emit, envelope, header};
 use cdoc2_nostd::{Error, Field};
 use cdoc2_tests::header::{Capsule, Header, KeyDetails, Record, Share};
 use cdoc2_tests::oracle::{self, Answers, Style, compare};

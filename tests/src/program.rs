@@ -1,0 +1,49 @@
+//! Programs that the tests run.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The folder of this crate.
+#[must_use]
+pub fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The program `cdoc2`: `$CDOC2` if that is set, otherwise built now, in the profile of the tests.
+///
+/// # Panics
+/// It cannot be built.
+pub fn cdoc2() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| env::var_os("CDOC2").map_or_else(build, PathBuf::from))
+}
+
+fn build() -> PathBuf {
+    let test = env::current_exe().expect("the test has a path");
+    let profile_folder = test.ancestors().nth(2).expect("a test lies in <target>/<profile>/deps");
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--package", "cdoc2-cli", "--bin", "cdoc2"]).current_dir(folder());
+    cargo.arg("--target-dir").arg(profile_folder.parent().expect("a profile lies in the target folder"));
+    if profile_folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().expect("cargo runs").success(), "cdoc2 cannot be built");
+    profile_folder.join("cdoc2")
+}
+
+/// Python with the packages of `scripts/requirements.txt`: `$PYTHON` if that is set, otherwise that of `.venv`.
+///
+/// # Panics
+/// There is none.
+pub fn python() -> PathBuf {
+    env::var_os("PYTHON").map_or_else(
+        || {
+            let python = folder().join("../.venv/bin/python");
+            assert!(python.exists(), "no {}: run scripts/bootstrap, or set PYTHON", python.display());
+            python
+        },
+        PathBuf::from,
+    )
+}
