@@ -84,6 +84,12 @@ pub fn cases() -> Vec<Case> {
     serde_json::from_slice(&manifest).expect("the manifest is sound")
 }
 
+/// The octets in hexadecimal digits.
+#[must_use]
+pub fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
 /// The octets of hexadecimal digits.
 ///
 /// # Panics
@@ -100,6 +106,5 @@ pub fn unhex(digits: &str) -> Vec<u8> {
 #[must_use]
 pub fn sha256(file: &Path) -> String {
     use sha2::Digest as _;
-    let digest = sha2::Sha256::digest(fs::read(file).expect("the file can be read"));
-    digest.iter().map(|octet| format!("{octet:02x}")).collect()
+    hex(&sha2::Sha256::digest(fs::read(file).expect("the file can be read")))
 }

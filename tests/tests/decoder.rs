@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use cdoc2_tests::program::{cdoc2, folder, python};
-use cdoc2_tests::vectors::{File, cases, sha256, vectors};
+use cdoc2_tests::vectors::{File, cases, hex, sha256, vectors};
 use serde_json::{Value, json};
 
 /// What the decoder prints: the records, and the files in the order of their names.
@@ -108,10 +108,6 @@ fn recipients(secret_file: &Path) -> Vec<(String, Value)> {
         ("password:vihje õ".into(), json!({"kind": "password", "password": PASSWORD})),
         (format!("secret:silt:{}", secret_file.display()), json!({"kind": "symmetric", "secret_hex": hex(SECRET)})),
     ]
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::fs;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cdoc2_nostd::decrypt::Unverified;
 use cdoc2_nostd::ecdh::{SoftCurve, SoftKey};
@@ -18,6 +18,8 @@ use cdoc2_nostd::wire::envelope::Envelope;
 use cdoc2_nostd::wire::header::RecipientRecord;
 use cdoc2_nostd::{Error, derive, encrypt};
 use cdoc2_tests::header::{Capsule, Header, KeyDetails, Record, Share};
+use cdoc2_tests::program::folder;
+use cdoc2_tests::vectors::{hex, unhex};
 use rand_core::{TryCryptoRng, TryRng};
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPublicKey as _};
 use rsa::sha2::Sha256;
@@ -35,7 +37,7 @@ const P384: &str = "226630e16e61c0cca44ce043298420192b2133d3b8cda0ee334266fb63df
 const P256: &str = "fb25162ba6e70f07df3cb040ac472d90b83b896f41ff3ac8ca3a090ae58bff44";
 const P521: &str = "0010dbe0517ec6d83ffdc0e17941320d844cafbc2559474f88ccae7d26145fb32bfb255ee0c995ac3f0ad4ffce732f955e33c9adbb1d8842278acdbc2f6e81a7e3ee";
 
-/// Counts up.
+/// Counts up. What draws until a number fits would draw for ever.
 struct Counter(u8);
 
 impl TryRng for Counter {
@@ -306,7 +308,7 @@ fn open(container: &[u8], index: usize, golden: &Golden) -> Vec<u8> {
 }
 
 fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name)
+    folder().join("golden").join(name)
 }
 
 /// Each alone, and all of them in one.
@@ -341,12 +343,4 @@ fn containers_open() {
             assert_eq!(open(&container, index, golden), PAYLOAD, "{name}, {}", golden.name);
         }
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn unhex(digits: &str) -> Vec<u8> {
-    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }
