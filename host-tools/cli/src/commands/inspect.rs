@@ -1,0 +1,120 @@
+//! `cdoc2 inspect`: who can open a container, and how.
+
+use std::fmt::Write as _;
+
+use crate::args::Inspect;
+use crate::exit::{Code, Failure, Result};
+use crate::inspection::{Inspection, Record};
+use crate::{output, text, unlock};
+
+pub(crate) fn run(args: &Inspect) -> Result<()> {
+    let container = unlock::open(&args.input)?;
+    let inspection = Inspection::new(&args.input, &container);
+    let text = if args.json {
+        let json = serde_json::to_string_pretty(&inspection);
+        text::json(&json.map_err(|error| Failure::new(Code::Io, format!("standard output: {error}")))?) + "\n"
+    } else {
+        table(&inspection)
+    };
+    output::print(text.as_bytes())
+}
+
+/// Lines of "name: value", a paragraph a record.
+struct Table(String);
+
+impl Table {
+    fn heading(&mut self, what: &str, name: &str) {
+        let _ = writeln!(self.0, "\n{what}: {}", text::brief(name.as_bytes()));
+    }
+
+    fn line(&mut self, name: &str, value: impl AsRef<str>) {
+        // Writing to a string does not fail.
+        let _ = writeln!(self.0, "{name:<13}{}", text::brief(value.as_ref().as_bytes()));
+    }
+
+    fn optional(&mut self, name: &str, value: Option<impl AsRef<str>>) {
+        if let Some(value) = value {
+            self.line(name, value);
+        }
+    }
+}
+
+fn table(inspection: &Inspection) -> String {
+    let mut table = Table(String::new());
+    table.line("File:", &inspection.file);
+    table.line("Format:", format!("CDOC2, version {}", inspection.envelope_version));
+    table.line(
+        "Header:",
+        format!("{}, {}", octets(inspection.header_len as u64), text::count(inspection.records.len() as u64, "record")),
+    );
+    table.line("Payload:", format!("{}, {}", octets(inspection.payload_len), inspection.payload_encryption_method));
+    for record in &inspection.records {
+        describe(record, &mut table);
+    }
+    table.0
+}
+
+fn describe(record: &Record, table: &mut Table) {
+    let details = &record.details;
+    let name = if record.label.name.is_empty() { "(no label)" } else { &record.label.name };
+    table.heading(&format!("Record {}", record.index), name);
+    let kind = kind(record);
+    table.line(
+        "  for:",
+        match record.scheme {
+            Some(scheme) => format!("{kind} ({scheme})"),
+            None => kind,
+        },
+    );
+    table.line(
+        "  opens by:",
+        match record.opened_by {
+            Some("key") => "--key or --p12",
+            Some("password") => "--password",
+            Some("secret") => "--secret",
+            Some(_) | None => "nothing in this version",
+        },
+    );
+    table.optional("  key:", details.public_key_sha256.as_ref().map(|digest| format!("SHA-256 {digest}")));
+    table.optional("  server:", details.server_id.as_ref());
+    table.optional("  id:", details.transaction_id.as_ref());
+    table.optional("  recipient:", details.shares_recipient_id.as_ref());
+    for share in details.shares.iter().flatten() {
+        table.line("  share:", format!("{} at {}", share.share_id, share.server_url));
+    }
+    table.optional("  expires:", details.expires.as_ref());
+    table.optional("  hashing:", details.kdf.as_ref().map(|kdf| format!("{kdf}, {} rounds", details.kdf_iterations.unwrap_or(0))));
+    if record.fmk_encryption_method != "XOR" {
+        table.line("  method:", &record.fmk_encryption_method);
+    }
+    match &record.label.fields {
+        Some(fields) => {
+            let fields: Vec<_> = fields.iter().map(|field| format!("{}={}", field.name, field.value)).collect();
+            table.line("  label:", fields.join(" | "));
+        }
+        None if record.label.name != record.label.text => table.line("  label:", &record.label.text),
+        None => {}
+    }
+}
+
+/// What a record is for, in words.
+fn kind(record: &Record) -> String {
+    let key = match (&record.details.curve, record.details.rsa_modulus_bits) {
+        (Some(curve), _) => format!("key on {curve}"),
+        (None, Some(bits)) => format!("RSA key of {bits} bits"),
+        (None, None) => "key of an unknown kind".to_owned(),
+    };
+    match record.capsule_type_id {
+        1 | 2 => key,
+        3 => format!("{key}, through a capsule server"),
+        4 => "symmetric secret".to_owned(),
+        5 => "password".to_owned(),
+        6 => "shares servers".to_owned(),
+        _ => format!("recipient of an unknown kind: capsule {}", record.capsule_type),
+    }
+}
+
+fn octets(number: u64) -> String {
+    let exact = text::count(number, "octet");
+    if number < 1024 { exact } else { format!("{exact} ({})", text::size(number)) }
+}

@@ -1,0 +1,176 @@
+//! `cdoc2 man`: the manual pages. Commands and options come from the same description as the help; what is not about one option stands here.
+
+use std::io;
+
+use clap::CommandFactory as _;
+use clap_mangen::Man as Page;
+use clap_mangen::roff::{Inline, Roff, bold, roman};
+
+use crate::args::{Cli, Man};
+use crate::exit::{self, Code, Failure, Result};
+use crate::{examples, output};
+
+pub(crate) fn run(args: &Man) -> Result<()> {
+    let page = render(args.command.as_deref());
+    // From memory: the generator does not know what to do about a closed pipe.
+    output::print(&page.map_err(|error| Failure::new(Code::Io, format!("manual page: {error}")))?)
+}
+
+/// The page of a command, or of the program.
+fn render(name: Option<&str>) -> io::Result<Vec<u8>> {
+    let mut program = Cli::command();
+    program.build();
+    let command = name.and_then(|name| program.find_subcommand(name)).unwrap_or(&program);
+    let page = Page::new(command.clone()).source(concat!("cdoc2 ", env!("CARGO_PKG_VERSION"))).manual("CDOC2");
+    let mut out = Vec::new();
+    page.render_title(&mut out)?;
+    page.render_name_section(&mut out)?;
+    page.render_synopsis_section(&mut out)?;
+    page.render_description_section(&mut out)?;
+    page.render_options_section(&mut out)?;
+    let mut rest = Roff::new();
+    match name {
+        None => {
+            page.render_subcommands_section(&mut out)?;
+            main_sections(&mut rest);
+        }
+        Some(name) => {
+            if name == "inspect" {
+                list(&mut rest, "JSON", JSON_INTRODUCTION, JSON);
+            }
+            code(&mut rest, "EXAMPLES", examples::of(name));
+            rest.control("SH", ["SEE ALSO"])
+                .text([bold("cdoc2"), roman("(1): exit status, environment, recipients and passwords")]);
+        }
+    }
+    rest.to_writer(&mut out)?;
+    Ok(out)
+}
+
+fn main_sections(page: &mut Roff) {
+    list(page, "RECIPIENTS", "Who can open a container, as -r and the files of -R take it:", RECIPIENTS);
+    list(page, "WHAT OPENS A CONTAINER", "One of these; with none of them a password is asked for, if one can open it:", UNLOCK);
+    paragraphs(page, "PASSWORDS", PASSWORDS);
+    paragraphs(page, "FILES", FILES);
+    list(page, "ENVIRONMENT", "", ENVIRONMENT);
+    page.control("SH", ["EXIT STATUS"]);
+    for (code, meaning) in exit::CODES {
+        item(page, &code.to_string(), meaning);
+    }
+    item(page, "128 + N", "the program was ended by signal N (as a shell shows it); nothing is left behind");
+    code(page, "EXAMPLES", examples::MAIN);
+}
+
+fn paragraphs(page: &mut Roff, heading: &str, texts: &[&str]) {
+    page.control("SH", [heading]);
+    for text in texts {
+        page.control("PP", []).text([roman(*text)]);
+    }
+}
+
+fn list(page: &mut Roff, heading: &str, introduction: &str, items: &[(&str, &str)]) {
+    page.control("SH", [heading]);
+    if !introduction.is_empty() {
+        page.text([roman(introduction)]);
+    }
+    for (term, text) in items {
+        item(page, term, text);
+    }
+}
+
+fn item(page: &mut Roff, term: &str, text: &str) {
+    page.control("TP", []).text([bold(term)]).text([roman(text)]);
+}
+
+/// Lines that are shown as they are typed.
+fn code(page: &mut Roff, heading: &str, lines: &[&str]) {
+    page.control("SH", [heading]).control("nf", []);
+    for line in lines {
+        page.text(Vec::<Inline>::from([roman(format!("$ {line}"))]));
+    }
+    page.control("fi", []);
+}
+
+const RECIPIENTS: &[(&str, &str)] = &[
+    (
+        "cert:PATH",
+        "The holder of the certificate in PEM or DER. One that has expired is refused (see --allow-expired); neither its signature nor its \
+         revocation is checked: who names a file vouches for it.",
+    ),
+    ("pubkey:PATH", "The holder of the private half of this public key (SubjectPublicKeyInfo or RSAPublicKey, PEM or DER)."),
+    (
+        "password[:LABEL]",
+        "Whoever knows a password, which is asked for. The label is the hint that is shown when the container is opened; everybody can read \
+         it. Without one it is the date.",
+    ),
+    (
+        "secret:LABEL:PATH",
+        "Whoever has the symmetric secret in the file: at least 32 raw octets, or text of the form base64,... LABEL cannot hold a colon; \
+         PATH can.",
+    ),
+];
+
+const UNLOCK: &[(&str, &str)] = &[
+    ("--key PATH", "A private key: PKCS#8, SEC 1 or PKCS#1, in PEM or DER, encrypted or not."),
+    ("--p12 PATH", "A PKCS#12 file; every private key in it is tried."),
+    ("--password", "A password."),
+    ("--secret PATH", "A symmetric secret: raw octets, or text of the form base64,..."),
+];
+
+const PASSWORDS: &[&str] = &[
+    "A password never stands on the command line, where everybody on the machine can read it. It comes from the first of --password-file, \
+     --password-fd and CDOC2_PASSWORD that is given, and otherwise from a question at the terminal; the passphrase of a private key in the \
+     same way from --key-password-file, --key-password-fd, CDOC2_KEY_PASSWORD. One line break at the end of a file is left out, nothing else. \
+     With --batch nothing is asked.",
+    "reencrypt: if a password opens the container, these are its sources, and a new password comes from --new-password-file, \
+     --new-password-fd or CDOC2_NEW_PASSWORD. If something else opens the container, --password-file and the others are for the new one.",
+    "A new password must have 12 to 64 characters and among them an upper-case letter, a lower-case letter and a digit, as in the Java client.",
+];
+
+const FILES: &[&str] = &[
+    "A container holds files and no folders. Of a folder every file is taken, under the name of its path: photos/2026/a.jpg becomes \
+     photos_2026_a.jpg. Symbolic links in a folder, names that are unsafe elsewhere and two files of one name are refused before anything is \
+     written.",
+    "Decryption reads the container twice: first to verify all of it, then to unpack it under temporary names; the files appear when \
+     everything was right. A container that comes through a pipe is kept in a temporary file meanwhile, as it is; what is decrypted never is. \
+     A file that comes through a pipe to be encrypted is kept in a temporary file under a key that is in memory only. Temporary files are made \
+     in the folder of the output, or in TMPDIR.",
+];
+
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("CDOC2_PASSWORD", "The password, if neither --password-file nor --password-fd is given."),
+    ("CDOC2_NEW_PASSWORD", "The new password of reencrypt, if a password opens the container too."),
+    ("CDOC2_KEY_PASSWORD", "The passphrase of a private key, if neither --key-password-file nor --key-password-fd is given."),
+    ("TMPDIR", "The folder for temporary files that are not beside the output."),
+    ("NO_COLOR, TERM", "With NO_COLOR set there is no colour; with TERM set to dumb no progress bar either."),
+];
+
+const JSON_INTRODUCTION: &str = "An object. Fields may be added without notice; version counts up when one goes or changes its meaning. What is \
+                                 not UTF-8 in a container is shown with U+FFFD. Lengths are in octets.";
+
+const JSON: &[(&str, &str)] = &[
+    ("schema, version", "\"cdoc2-inspect\" and 1."),
+    ("file", "The container as it was named."),
+    (
+        "envelope_version, header_len, payload_len, payload_encryption_method",
+        "The envelope; the method as in the schema, or \"unknown (N)\".",
+    ),
+    ("records", "A list of objects, one a recipient:"),
+    ("index", "The number that --index takes."),
+    ("capsule_type, capsule_type_id", "The kind of the capsule, by its name in the schema and by its number."),
+    ("scheme", "\"SC.01\" to \"SC.07\" as the specification numbers them, or null."),
+    (
+        "label",
+        "text: the label as it is stored; base64: its octets, if they are not UTF-8; name: what it calls the recipient; fields: the decoded \
+         name and value of each field, or null if the label is free text.",
+    ),
+    ("fmk_encryption_method", "\"XOR\" or \"unknown (N)\"."),
+    ("opened_by", "\"key\", \"password\" or \"secret\", or null if this version cannot open the record."),
+    (
+        "curve, rsa_modulus_bits, public_key_sha256",
+        "The recipient's key, where there is one; the digest is of the key as it is stored.",
+    ),
+    ("server_id, transaction_id, expires", "Where the capsule is kept; until when, as the label says."),
+    ("shares, shares_recipient_id", "Where the key shares are kept: server_url and share_id of each; and for whom."),
+    ("kdf, kdf_iterations", "How a password is hashed."),
+];

@@ -1,0 +1,60 @@
+//! Examples of every command, for the help and the manual pages. A test runs them.
+
+/// Of the program as a whole.
+pub(crate) const MAIN: &[&str] = &[
+    "cdoc2 encrypt -o report.cdoc2 -r cert:mari.cer report.pdf",
+    "cdoc2 inspect report.cdoc2",
+    "cdoc2 decrypt report.cdoc2 -o opened --key mari.key",
+];
+
+const ENCRYPT: &[&str] = &[
+    "cdoc2 encrypt -o report.cdoc2 -r cert:mari.cer report.pdf",
+    "cdoc2 encrypt -o both.cdoc2 -r cert:mari.cer -r pubkey:jaan.pub report.pdf photos",
+    "cdoc2 encrypt -o archive.cdoc2 -r 'password:the usual place' photos",
+    "cdoc2 encrypt -o backup.cdoc2 -r secret:backup:backup.secret photos",
+    "tar -c photos | cdoc2 encrypt --name photos.tar -r pubkey:jaan.pub - > photos.cdoc2",
+];
+
+const DECRYPT: &[&str] = &[
+    "cdoc2 decrypt report.cdoc2 -o opened --key mari.key",
+    "cdoc2 decrypt archive.cdoc2 -o opened --password",
+    "cdoc2 decrypt backup.cdoc2 -o restored --secret backup.secret",
+    "cdoc2 decrypt photos.cdoc2 -o - --p12 jaan.p12 --key-password-file jaan.txt | tar -t",
+];
+
+const REENCRYPT: &[&str] = &[
+    "cdoc2 reencrypt report.cdoc2 -o stored.cdoc2 --key mari.key -r 'password:the usual place'",
+    "cdoc2 reencrypt report.cdoc2 -o shared.cdoc2 --key mari.key -r cert:mari.cer -r pubkey:jaan.pub",
+];
+
+const INSPECT: &[&str] = &["cdoc2 inspect report.cdoc2", "cdoc2 inspect --json - < report.cdoc2"];
+
+const KEYGEN: &[&str] = &[
+    "cdoc2 keygen -o my.key --pubkey my.pub",
+    "cdoc2 keygen -o office.key --type rsa --bits 3072 --pubkey office.pub --encrypt",
+    "cdoc2 keygen -o vault.secret --type secret",
+];
+
+const COMPLETIONS: &[&str] = &["cdoc2 completions bash > cdoc2.bash"];
+
+const MAN: &[&str] = &["cdoc2 man > cdoc2.1", "cdoc2 man encrypt > cdoc2-encrypt.1"];
+
+/// The examples of the command called `name`; none for a name that is no command's.
+pub(crate) fn of(name: &str) -> &'static [&'static str] {
+    match name {
+        "encrypt" => ENCRYPT,
+        "decrypt" => DECRYPT,
+        "reencrypt" => REENCRYPT,
+        "inspect" => INSPECT,
+        "keygen" => KEYGEN,
+        "completions" => COMPLETIONS,
+        "man" => MAN,
+        _ => &[],
+    }
+}
+
+/// Examples as they stand at the end of the help.
+pub(crate) fn help(examples: &[&str]) -> String {
+    let lines: String = examples.iter().map(|example| format!("\n  $ {example}")).collect();
+    format!("Examples:{lines}")
+}

@@ -1,0 +1,205 @@
+//! RECIPIENT as it is typed: `cert:PATH`, `pubkey:PATH`, `password[:LABEL]` or `secret:LABEL:PATH`.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::args::Recipients;
+use crate::exit::{Code, Failure, Result};
+use crate::{stdin, text};
+
+/// Octets of the longest file of recipients.
+const MAX_LIST_LEN: u64 = 16 << 20;
+
+/// A recipient, and where it was typed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RecipientArg {
+    pub(crate) kind: RecipientKind,
+    /// "recipient 2", "friends.txt, line 3".
+    pub(crate) origin: String,
+}
+
+/// What is known of a recipient before any file is read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum RecipientKind {
+    Certificate(PathBuf),
+    PublicKey(PathBuf),
+    Password { label: Option<String> },
+    Secret { label: String, path: PathBuf },
+}
+
+/// All recipients of the command line, those in files included.
+pub(crate) fn all(args: &Recipients) -> Result<Vec<RecipientArg>> {
+    let mut recipients = Vec::new();
+    for (index, argument) in (1..).zip(&args.recipients) {
+        recipients.push(parse(argument, format!("recipient {index}"))?);
+    }
+    for path in &args.recipients_files {
+        let mut octets = Vec::new();
+        let mut list = stdin::open(path, "the list of recipients")?.take(MAX_LIST_LEN + 1);
+        list.read_to_end(&mut octets).map_err(|error| Failure::io(path, &error))?;
+        if octets.len() as u64 > MAX_LIST_LEN {
+            return Err(Failure::about(path, Code::Usage, "too long for a list of recipients"));
+        }
+        for (number, line) in (1..).zip(octets.split(|octet| *octet == b'\n')) {
+            let line = line.trim_ascii();
+            if !line.is_empty() && !line.starts_with(b"#") {
+                recipients.push(parse(OsStr::from_bytes(line), format!("{}, line {number}", text::path(path)))?);
+            }
+        }
+    }
+    if recipients.is_empty() {
+        return Err(Failure::usage("there is no recipient")
+            .hint("say with -r who can open the container: cert:PATH, pubkey:PATH, password[:LABEL] or secret:LABEL:PATH"));
+    }
+    Ok(recipients)
+}
+
+fn parse(argument: &OsStr, origin: String) -> Result<RecipientArg> {
+    let wrong = |message: &str, hint: &str| {
+        let failure = Failure::usage(format!("{origin}: {message}"));
+        if hint.is_empty() { failure } else { failure.hint(hint) }
+    };
+    let octets = argument.as_bytes();
+    let (scheme, rest) = split_at_colon(octets);
+    let kind = match (scheme, rest) {
+        (b"cert", Some(path)) => RecipientKind::Certificate(to_path(path)),
+        (b"pubkey", Some(path)) => RecipientKind::PublicKey(to_path(path)),
+        (b"password", None) => RecipientKind::Password { label: None },
+        (b"password", Some(label)) => {
+            let label = to_label(label).ok_or_else(|| wrong("the label of a password is one line of UTF-8", ""))?;
+            RecipientKind::Password { label: Some(label) }
+        }
+        (b"secret", Some(rest)) => match split_at_colon(rest) {
+            (label, Some(path)) if !path.is_empty() => {
+                let label = to_label(label).ok_or_else(|| wrong("the label of a secret is one line of UTF-8", ""))?;
+                RecipientKind::Secret { label, path: to_path(path) }
+            }
+            _ => return Err(wrong("a label and a file are wanted", "write secret:LABEL:PATH")),
+        },
+        _ => return Err(wrong("not a recipient", &hint(argument))),
+    };
+    match &kind {
+        RecipientKind::Certificate(path) | RecipientKind::PublicKey(path) if path.as_os_str().is_empty() => {
+            Err(wrong("the name of a file is wanted after the colon", ""))
+        }
+        _ => Ok(RecipientArg { kind, origin }),
+    }
+}
+
+/// What is before the first colon, and what is after it if there is one.
+fn split_at_colon(octets: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match octets.iter().position(|octet| *octet == b':') {
+        Some(at) => (&octets[..at], Some(&octets[at + 1..])),
+        None => (octets, None),
+    }
+}
+
+fn to_path(octets: &[u8]) -> PathBuf {
+    PathBuf::from(OsString::from(OsStr::from_bytes(octets)))
+}
+
+/// A label that a person can be shown: text without control characters, and some of it.
+fn to_label(octets: &[u8]) -> Option<String> {
+    let label = std::str::from_utf8(octets).ok()?;
+    (!label.trim().is_empty() && !label.contains(char::is_control)).then(|| label.to_owned())
+}
+
+/// What to type instead. Nothing of `argument` is repeated that may be a secret: libcdoc's tool takes passwords here.
+fn hint(argument: &OsStr) -> String {
+    const FORMS: &str = "write cert:PATH, pubkey:PATH, password[:LABEL] or secret:LABEL:PATH";
+    let octets = argument.as_bytes();
+    let (scheme, rest) = split_at_colon(octets);
+    if Path::new(argument).is_file() {
+        let shown = text::shown(octets);
+        return format!("write cert:{shown} if that file is a certificate, pubkey:{shown} if it is a public key");
+    }
+    let is_later = matches!((scheme, rest), (b"id" | b"share", Some(_)) | (b"token", _));
+    if is_later || is_personal_code(octets) {
+        return "recipients by personal code, by shares and on a token are not in this version; \
+                ask for their certificate and write cert:PATH"
+            .to_owned();
+    }
+    match (scheme, rest) {
+        (b"pw" | b"pass" | b"passphrase", _) => "write password:LABEL; the password itself is asked for".to_owned(),
+        (b"key", Some(_)) => "a private key opens containers; write pubkey:PATH with its public half".to_owned(),
+        (b"p12", Some(_)) => "a PKCS#12 file opens containers; write cert:PATH with its certificate".to_owned(),
+        (b"cert" | b"pubkey" | b"secret", None) => format!("a colon and a file are missing: {FORMS}"),
+        _ if octets.starts_with(b"age1") => "that is a recipient of age, which CDOC2 does not know".to_owned(),
+        _ => FORMS.to_owned(),
+    }
+}
+
+/// Eleven digits, perhaps after "PNOEE-" or "etsi/PNOEE-".
+fn is_personal_code(octets: &[u8]) -> bool {
+    let octets = octets.strip_prefix(b"etsi/").unwrap_or(octets);
+    let digits = octets.strip_prefix(b"PNOEE-").unwrap_or(octets);
+    digits.len() == 11 && digits.iter().all(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(argument: &[u8]) -> Result<RecipientKind, String> {
+        parse(OsStr::from_bytes(argument), "recipient 1".to_owned())
+            .map(|recipient| recipient.kind)
+            .map_err(|failure| failure.text())
+    }
+
+    #[test]
+    fn every_form() {
+        assert_eq!(kind(b"cert:mari.cer"), Ok(RecipientKind::Certificate("mari.cer".into())));
+        assert_eq!(kind(b"pubkey:C:/odd:name.pem"), Ok(RecipientKind::PublicKey("C:/odd:name.pem".into())));
+        assert_eq!(kind(b"password"), Ok(RecipientKind::Password { label: None }));
+        assert_eq!(kind(b"password:a: b"), Ok(RecipientKind::Password { label: Some("a: b".into()) }));
+        let secret = RecipientKind::Secret { label: "õ 1".into(), path: "a:b".into() };
+        assert_eq!(kind("secret:õ 1:a:b".as_bytes()), Ok(secret));
+    }
+
+    #[test]
+    fn paths_need_not_be_utf_8() {
+        assert_eq!(kind(b"cert:\xff"), Ok(RecipientKind::Certificate(to_path(b"\xff"))));
+    }
+
+    #[test]
+    fn incomplete_forms_are_refused() {
+        for wrong in [
+            "",
+            ":",
+            "cert",
+            "cert:",
+            "pubkey:",
+            "password:",
+            "password: ",
+            "secret",
+            "secret:",
+            "secret:x",
+            "secret:x:",
+            "secret::x",
+        ] {
+            assert!(kind(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+        assert!(kind(b"password:\xff").is_err());
+        assert!(kind(b"secret:a\nb:x").is_err());
+    }
+
+    #[test]
+    fn common_mistakes_get_a_hint() {
+        let hint = |argument: &str| kind(argument.as_bytes()).unwrap_err();
+        assert!(hint(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).contains("write cert:/"));
+        for later in ["38001085718", "etsi/PNOEE-38001085718", "id:38001085718", "share:PNOEE-38001085718", "token"] {
+            assert!(hint(later).contains("not in this version"), "{later}");
+        }
+        assert!(hint("key:mari.key").contains("pubkey:PATH"));
+        assert!(hint("age1qqqq").contains("age"));
+    }
+
+    #[test]
+    fn what_may_be_a_password_is_not_repeated() {
+        for argument in ["password=Hunter2Hunter2", "mari:pw:Hunter2Hunter2", "pw:Hunter2Hunter2", "Hunter2Hunter2"] {
+            assert!(!kind(argument.as_bytes()).unwrap_err().contains("unter"), "{argument}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Opening a container: by which key, by which record, and with which password.
+
+use std::path::Path;
+
+use cdoc2::core::wire::capsule::Capsule;
+use cdoc2::core::wire::header::RecipientRecord;
+use cdoc2::keys::{self, Pkcs12, PrivateKey};
+use cdoc2::{Container, Error, Selection, Unlocked};
+
+use crate::args;
+use crate::exit::{Failure, Result};
+use crate::report::Report;
+use crate::secret_source::{Secret, SecretSource, tell};
+use crate::{failure, label, prompt, secret_file, stdin, text};
+
+/// How often somebody at a terminal may type a password.
+const TRIES: usize = 3;
+
+/// How many labels a question names; a container can hold thousands.
+const SHOWN_HINTS: usize = 5;
+
+/// What opens a container, before any file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method<'a> {
+    Key(&'a Path),
+    Pkcs12(&'a Path),
+    Password,
+    Secret(&'a Path),
+}
+
+impl args::Unlock {
+    /// What was asked for; `None` if nothing was.
+    ///
+    /// # Errors
+    /// More than one of them.
+    pub(crate) fn method(&self) -> Result<Option<Method<'_>>> {
+        let given = [
+            self.key.as_deref().map(Method::Key),
+            self.p12.as_deref().map(Method::Pkcs12),
+            self.password.then_some(Method::Password),
+            self.secret.as_deref().map(Method::Secret),
+        ];
+        let mut given = given.into_iter().flatten();
+        let method = given.next();
+        match given.next() {
+            None => Ok(method),
+            Some(_) => {
+                Err(Failure::usage("one thing opens a container: --key, --p12, --password or --secret, not several of them"))
+            }
+        }
+    }
+
+    fn selection(&self) -> Selection {
+        match (&self.label, self.index) {
+            (Some(label), _) => Selection::Label(label.clone()),
+            (None, Some(index)) => Selection::Index(index),
+            (None, None) => Selection::Any,
+        }
+    }
+}
+
+/// Reads the envelope of the container at `input`.
+pub(crate) fn open(input: &Path) -> Result<Container> {
+    let opened = if stdin::is_meant(input) { Container::spool(&mut stdin::take("the container")?) } else { Container::open(input) };
+    opened.map_err(|error| failure::of_container(input, &error))
+}
+
+/// A container to be opened, and what is known about how.
+pub(crate) struct Unlocking<'a> {
+    pub(crate) input: &'a Path,
+    pub(crate) container: &'a Container,
+    pub(crate) args: &'a args::Unlock,
+    /// Where the password comes from, if one opens it.
+    pub(crate) password: &'a SecretSource<'a>,
+    pub(crate) report: Report,
+}
+
+impl<'a> Unlocking<'a> {
+    /// Opens the container by what was asked for, or by a password where that is all it can be.
+    pub(crate) fn unlock(&self, method: Option<Method<'_>>) -> Result<Unlocked<'a>> {
+        let unlocked = match method {
+            Some(Method::Key(path)) => self.with_key(path),
+            Some(Method::Pkcs12(path)) => self.with_pkcs12(path),
+            Some(Method::Secret(path)) => self.with(&cdoc2::Unlock::SymmetricKey(secret_file::read(path)?)),
+            Some(Method::Password) => self.with_password(),
+            None if self.may_be_password() => self.with_password(),
+            None => Err(Failure::usage("nothing is given to open the container with")
+                .hint("give one of --key PATH, --p12 PATH, --password or --secret PATH")),
+        }?;
+        self.report.detail(format!("record {} opens the container", unlocked.index()));
+        Ok(unlocked)
+    }
+
+    fn with(&self, unlock: &cdoc2::Unlock) -> Result<Unlocked<'a>> {
+        self.try_with(unlock).map_err(|error| self.failure(&error))
+    }
+
+    fn try_with(&self, unlock: &cdoc2::Unlock) -> Result<Unlocked<'a>, Error> {
+        self.container.unlock(unlock, &self.args.selection(), self.args.max_kdf_iterations)
+    }
+
+    fn failure(&self, error: &Error) -> Failure {
+        failure::of_container(self.input, error)
+    }
+
+    fn with_key(&self, path: &Path) -> Result<Unlocked<'a>> {
+        let octets = read_key(path)?;
+        let key = self.with_passphrase(path, |passphrase| PrivateKey::parse(&octets, passphrase))?;
+        self.with(&cdoc2::Unlock::PrivateKey(key))
+    }
+
+    /// Tries every key of the file; the one that has a record says more than those that have none.
+    fn with_pkcs12(&self, path: &Path) -> Result<Unlocked<'a>> {
+        let octets = read_key(path)?;
+        let file = self.with_passphrase(path, |passphrase| Pkcs12::parse(&octets, passphrase))?;
+        let mut failed: Option<Error> = None;
+        for entry in file.into_entries() {
+            match self.try_with(&cdoc2::Unlock::PrivateKey(entry.key)) {
+                Ok(unlocked) => return Ok(unlocked),
+                Err(error) if failed.is_none() || !matches!(error, Error::NoRecord(_)) => failed = Some(error),
+                Err(_) => {}
+            }
+        }
+        // A file without a key was refused before.
+        Err(failed.map_or_else(|| failure::of_key(path, &keys::Error::Malformed("no private key")), |error| self.failure(&error)))
+    }
+
+    /// Parses the key file at `path`, whose passphrase is had from where it is said to come from. One that is typed wrong is asked for again.
+    fn with_passphrase<T>(
+        &self,
+        path: &Path,
+        parse: impl Fn(&mut dyn FnMut() -> Result<Secret, KeyFailure>) -> Result<T, KeyFailure>,
+    ) -> Result<T> {
+        let source = SecretSource::key_password(&self.args.key_password, self.report.batch);
+        let question = format!("Passphrase of {}", text::path(path));
+        let mut given = source.read()?;
+        let mut was_asked = false;
+        for tries_left in (0..TRIES).rev() {
+            let parsed = parse(&mut || match given.take() {
+                Some(passphrase) => Ok(passphrase),
+                None => {
+                    was_asked = true;
+                    source.ask(&question).map_err(KeyFailure::Source)
+                }
+            });
+            match parsed {
+                Ok(key) => return Ok(key),
+                Err(KeyFailure::Key(keys::Error::WrongPassphrase)) if was_asked && tries_left > 0 => {
+                    tell("Wrong passphrase. Try again.")
+                }
+                Err(KeyFailure::Key(error)) => return Err(failure::of_key(path, &error)),
+                Err(KeyFailure::Source(failure)) => return Err(failure),
+            }
+        }
+        Err(failure::of_key(path, &keys::Error::WrongPassphrase))
+    }
+
+    /// Whether a password is the only thing that somebody who gave nothing can have meant.
+    fn may_be_password(&self) -> bool {
+        let is_any = self.container.envelope().header().records().any(|record| matches!(record.capsule, Capsule::Pbkdf2(_)));
+        is_any && (self.password.is_given() || !self.report.batch && prompt::is_possible())
+    }
+
+    fn with_password(&self) -> Result<Unlocked<'a>> {
+        if let Some(password) = self.password.read()? {
+            return self.with(&cdoc2::Unlock::Password(password));
+        }
+        let Some(question) = self.question() else {
+            // No password opens it, so none is asked for; the library says why.
+            return self.with(&cdoc2::Unlock::Password(Secret::default()));
+        };
+        for _ in 1..TRIES {
+            let unlock = cdoc2::Unlock::Password(self.password.ask(&question)?);
+            match self.try_with(&unlock) {
+                Err(Error::Rejected) => tell("Wrong password. Try again."),
+                outcome => return outcome.map_err(|error| self.failure(&error)),
+            }
+        }
+        self.with(&cdoc2::Unlock::Password(self.password.ask(&question)?))
+    }
+
+    /// The question for a password, with the labels of all records that it may open: they are the hints that the sender gave. `None` if there is
+    /// no such record.
+    fn question(&self) -> Option<String> {
+        let selection = self.args.selection();
+        let records = (1..).zip(self.container.envelope().header().records());
+        let hints: Vec<String> = records
+            .filter(|(index, record)| matches!(record.capsule, Capsule::Pbkdf2(_)) && is_selected(&selection, *index, record))
+            .map(|(_, record)| format!("\"{}\"", text::brief(&label::name(&record.key_label))))
+            .collect();
+        match &hints[..] {
+            [] => None,
+            hints if hints.len() <= SHOWN_HINTS => Some(format!("Password for {}", hints.join(" or "))),
+            hints => Some(format!("Password for {} or {} others", hints[..SHOWN_HINTS].join(", "), hints.len() - SHOWN_HINTS)),
+        }
+    }
+}
+
+fn is_selected(selection: &Selection, index: usize, record: &RecipientRecord<'_>) -> bool {
+    match selection {
+        Selection::Any => true,
+        Selection::Index(wanted) => *wanted == index,
+        Selection::Label(wanted) => {
+            record.key_label.octets() == wanted.as_bytes() || label::name(&record.key_label) == wanted.as_bytes()
+        }
+    }
+}
+
+fn read_key(path: &Path) -> Result<Secret> {
+    keys::read(stdin::open(path, "the private key")?).map_err(|error| failure::of_key(path, &error))
+}
+
+/// Why there is no key: the file, or the passphrase.
+#[derive(Debug)]
+enum KeyFailure {
+    Key(keys::Error),
+    Source(Failure),
+}
+
+impl From<keys::Error> for KeyFailure {
+    fn from(error: keys::Error) -> Self {
+        Self::Key(error)
+    }
+}

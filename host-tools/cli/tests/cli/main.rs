@@ -1,0 +1,16 @@
+//! The program as its users meet it: through arguments, pipes, files, signals and a terminal.
+
+mod crafted;
+mod decrypt;
+mod encrypt;
+mod exit_codes;
+mod help;
+mod inspect;
+mod keygen;
+mod passwords;
+mod pipes;
+mod reencrypt;
+mod secrecy;
+mod signals;
+mod support;
+mod terminal;

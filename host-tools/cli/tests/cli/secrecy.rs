@@ -1,0 +1,81 @@
+//! Nothing that the program prints holds a secret, however much it prints and whatever goes wrong.
+
+use crate::support::{OLD_PASSWORD, PASSWORD, Sandbox};
+
+const WRONG: &str = "Suvi2026tormine";
+const PASSPHRASE: &str = "eluaegne-vihje";
+
+#[test]
+fn no_output_holds_a_secret() {
+    let sandbox = Sandbox::with_password();
+    sandbox.write("a.txt", "");
+    sandbox.write("pw", PASSWORD);
+    sandbox.write("old", OLD_PASSWORD);
+    sandbox.write("wrong", WRONG);
+    sandbox.write("weak", "Hunter2");
+    sandbox.write("phrase", PASSPHRASE);
+    // As text, so that a slip would show.
+    let secret = "0123456789abcdefghijklmnopqrstuv";
+    sandbox.write("s", secret);
+    sandbox.write("t", "base64,Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm8=");
+    let commands = [
+        "keygen -v -o k --pubkey p --encrypt --key-password-file phrase",
+        "encrypt -v -o all.cdoc2 -r password:vihje -r secret:s:s -r pubkey:p --password-file pw a.txt",
+        "encrypt -v -o x.cdoc2 -r password:x --password-file weak a.txt",
+        "encrypt -v -o x.cdoc2 -r secret:x:base64,Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm8= a.txt",
+        "encrypt -v -o x.cdoc2 -r vihje:pw:Kevade2026tuul a.txt",
+        "encrypt -v -o x.cdoc2 -r password=Kevade2026tuul a.txt",
+        "decrypt -v in.cdoc2 -o 1 --password --password-file old",
+        "decrypt -v in.cdoc2 -o 2 --password --password-file wrong",
+        "decrypt -v all.cdoc2 -o 3 --secret s",
+        "decrypt -v all.cdoc2 -o 4 --secret t",
+        "decrypt -v all.cdoc2 -o 5 --secret base64,Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm8=",
+        "decrypt -v all.cdoc2 -o 6 --key k --key-password-file phrase",
+        "decrypt -v all.cdoc2 -o 7 --key k --key-password-file wrong",
+        "decrypt -v all.cdoc2 -o 8 --key s",
+        "decrypt -v all.cdoc2 -o 9 --password=Kevade2026tuul",
+        "decrypt -v all.cdoc2 -o 10 --password Kevade2026tuul",
+        "reencrypt -v in.cdoc2 -o new.cdoc2 --password --password-file old -r password:y --new-password-file wrong",
+        "inspect -v all.cdoc2",
+        "inspect -v all.cdoc2 --json",
+    ];
+    let secrets = [
+        PASSWORD,
+        OLD_PASSWORD,
+        WRONG,
+        PASSPHRASE,
+        "Hunter2",
+        secret,
+        "foobarfoobar",
+        "Zm9vYmFy",
+        "MDEyMzQ1",
+        "30313233",
+        "666f6f62",
+    ];
+    let mut said = 0;
+    for command in commands {
+        let run = sandbox.cdoc2(command).env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full").run();
+        let output = format!("{}{}", run.text(), run.stderr());
+        assert!(!output.contains("panicked"), "{command}: {output}");
+        said += output.len();
+        for secret in secrets {
+            assert!(!output.contains(secret), "{command}: {output}");
+        }
+    }
+    assert!(said > 1000, "there was nothing to look at");
+}
+
+#[test]
+fn core_dumps_are_off() {
+    let sandbox = Sandbox::with_secret();
+    // It waits for the rest of its standard input.
+    let mut child = sandbox.cdoc2("encrypt --name x -r secret:s:s -").start();
+    let limits = || std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap_or_default();
+    let is_off = |limits: &str| {
+        let line = limits.lines().find(|line| line.starts_with("Max core file size"));
+        line.is_some_and(|line| line.split_whitespace().skip(4).take(2).eq(["0", "0"]))
+    };
+    crate::support::wait_until("limit on core dumps", || is_off(&limits()));
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}

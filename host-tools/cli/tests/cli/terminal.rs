@@ -1,0 +1,225 @@
+//! Questions at a terminal: a pseudo-terminal with a shell on it, as a person has.
+
+use std::path::Path;
+use std::process::Command;
+
+use rexpect::session::{PtySession, spawn_command};
+
+use crate::crafted;
+use crate::support::{CDOC2, OLD_PASSWORD, PASSWORD, Sandbox, says};
+
+/// Milliseconds for what must appear.
+const PATIENCE: u64 = 60_000;
+
+/// A shell that runs `line` in the sandbox and then tells the exit code, the state of the echo and the files.
+fn shell(sandbox: &Sandbox, line: &str) -> PtySession {
+    // The trap keeps the shell alive when Ctrl-C ends the program.
+    let script =
+        format!("trap : INT; stty echo; {line}; echo \"code $?\"; stty -a | grep -o -w -e -*echo; echo files: $(ls -A); echo end");
+    let mut command = Command::new("bash");
+    command.args(["-c", &script]).current_dir(sandbox.folder()).env("TERM", "xterm");
+    for variable in ["CDOC2_PASSWORD", "CDOC2_NEW_PASSWORD", "CDOC2_KEY_PASSWORD"] {
+        command.env_remove(variable);
+    }
+    let mut path = std::ffi::OsString::from(Path::new(CDOC2).parent().unwrap());
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap());
+    command.env("PATH", path);
+    spawn_command(command, Some(PATIENCE)).unwrap()
+}
+
+/// Waits for `question` and types `answer`; what came before the question.
+#[track_caller]
+fn answer(session: &mut PtySession, question: &str, answer: &str) -> String {
+    let before = session.exp_string(question).unwrap();
+    session.send_line(answer).unwrap();
+    before
+}
+
+/// What came after the last answer, up to the end of the script.
+#[track_caller]
+fn rest(session: &mut PtySession) -> String {
+    let text = session.exp_string("end\r\n").unwrap();
+    // Whatever was asked, the terminal is as it was.
+    says(&text, "\r\necho\r\n");
+    text
+}
+
+#[test]
+fn wrong_password_is_asked_again() {
+    let sandbox = Sandbox::with_password();
+    let mut session = shell(&sandbox, "cdoc2 decrypt in.cdoc2 -o out --password");
+    answer(&mut session, "Password for \"pw\": ", "Wrong1");
+    let mut seen = answer(&mut session, "Password for \"pw\": ", "Wrong2");
+    seen += &answer(&mut session, "Password for \"pw\": ", OLD_PASSWORD);
+    seen += &rest(&mut session);
+    assert_eq!(seen.matches("Wrong password. Try again.").count(), 2, "{seen}");
+    says(&seen, "code 0\r\n");
+    assert!(!seen.contains("Wrong1") && !seen.contains("Wrong2") && !seen.contains(OLD_PASSWORD), "{seen}");
+    assert_eq!(sandbox.names("out"), ["beta.txt"]);
+}
+
+#[test]
+fn third_wrong_password_is_the_last() {
+    let sandbox = Sandbox::with_password();
+    // It is asked for where nothing else is said, too.
+    let mut session = shell(&sandbox, "cdoc2 decrypt in.cdoc2 -o out");
+    for _ in 0..3 {
+        answer(&mut session, "Password for \"pw\": ", "Wrong");
+    }
+    let seen = rest(&mut session);
+    says(&seen, "wrong password or key");
+    says(&seen, "code 5\r\n");
+    says(&seen, "files: in.cdoc2\r\n");
+}
+
+#[test]
+fn new_password_is_asked_until_it_keeps_the_rules_and_then_twice() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "");
+    let question = "New password for \"vihje\": ";
+    let again = "The same once more: ";
+    let mut session = shell(&sandbox, "cdoc2 encrypt -o in.cdoc2 -r password:vihje a.txt");
+    answer(&mut session, question, "kevad");
+    let mut seen = answer(&mut session, question, PASSWORD);
+    seen += &answer(&mut session, again, "Kevade2026tuuled");
+    seen += &answer(&mut session, question, PASSWORD);
+    seen += &answer(&mut session, again, PASSWORD);
+    seen += &rest(&mut session);
+    says(&seen, "The password needs at least 12 characters, an upper-case letter (A to Z), a digit. Try another.");
+    says(&seen, "The two are not the same. Try again.");
+    says(&seen, "code 0\r\n");
+    assert!(!seen.contains("kevad") && !seen.contains(PASSWORD), "{seen}");
+    sandbox.cdoc2("decrypt in.cdoc2 -o out --password").env("CDOC2_PASSWORD", PASSWORD).run().done();
+}
+
+#[test]
+fn interrupt_at_the_question_brings_the_echo_back_and_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "");
+    let mut session = shell(&sandbox, "cdoc2 encrypt -o in.cdoc2 -r password:vihje a.txt");
+    session.exp_string("New password for \"vihje\": ").unwrap();
+    session.send_control('c').unwrap();
+    let seen = rest(&mut session);
+    says(&seen, "code 130\r\n");
+    says(&seen, "files: a.txt\r\n");
+}
+
+#[test]
+fn end_of_input_at_the_question_is_an_error() {
+    let sandbox = Sandbox::with_password();
+    let mut session = shell(&sandbox, "cdoc2 decrypt in.cdoc2 -o out --password");
+    session.exp_string("Password for \"pw\": ").unwrap();
+    session.send_control('d').unwrap();
+    let seen = rest(&mut session);
+    says(&seen, "nothing was typed");
+    says(&seen, "code 9\r\n");
+}
+
+#[test]
+fn wrong_passphrase_of_a_key_is_asked_again() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "");
+    sandbox.cdoc2("keygen -o k --pubkey p --encrypt").env("CDOC2_KEY_PASSWORD", "pikk jutt").run().done();
+    sandbox.run("encrypt -o in.cdoc2 -r pubkey:p a.txt").done();
+    let mut session = shell(&sandbox, "cdoc2 decrypt in.cdoc2 -o out --key k");
+    answer(&mut session, "Passphrase of k: ", "vale");
+    let mut seen = answer(&mut session, "Passphrase of k: ", "pikk jutt");
+    seen += &rest(&mut session);
+    says(&seen, "Wrong passphrase. Try again.");
+    says(&seen, "code 0\r\n");
+}
+
+#[test]
+fn passphrase_of_a_new_key_is_asked_twice() {
+    let sandbox = Sandbox::new();
+    let mut session = shell(&sandbox, "cdoc2 keygen -o k --pubkey p --encrypt");
+    answer(&mut session, "New passphrase of k: ", "");
+    let mut seen = answer(&mut session, "New passphrase of k: ", "pikk jutt");
+    seen += &answer(&mut session, "The same once more: ", "pikk jutt");
+    seen += &rest(&mut session);
+    says(&seen, "The passphrase is empty. Try another.");
+    says(&seen, "code 0\r\n");
+}
+
+#[test]
+fn both_passwords_of_a_reencryption_are_asked_for() {
+    let sandbox = Sandbox::with_password();
+    let mut session = shell(&sandbox, "cdoc2 reencrypt in.cdoc2 -o new.cdoc2 --password -r password:uus");
+    answer(&mut session, "Password for \"pw\": ", OLD_PASSWORD);
+    answer(&mut session, "New password for \"uus\": ", "Suvi2026tormine");
+    answer(&mut session, "The same once more: ", "Suvi2026tormine");
+    says(&rest(&mut session), "code 0\r\n");
+    sandbox.cdoc2("decrypt new.cdoc2 -o out --password").env("CDOC2_PASSWORD", "Suvi2026tormine").run().done();
+}
+
+#[test]
+fn binary_octets_do_not_go_to_a_terminal() {
+    let sandbox = Sandbox::with_container();
+    let lines = [
+        "cdoc2 encrypt -r secret:s:s s",
+        "cdoc2 encrypt -o - -r secret:s:s s",
+        "cdoc2 encrypt -o /dev/tty -r secret:s:s s",
+        "cdoc2 decrypt in.cdoc2 -o - --secret s",
+        "cdoc2 reencrypt in.cdoc2 --secret s -r secret:s:s",
+    ];
+    for line in lines {
+        let seen = rest(&mut shell(&sandbox, line));
+        says(&seen, "the output is a terminal");
+        says(&seen, "code 2\r\n");
+    }
+    says(&rest(&mut shell(&sandbox, "cdoc2 decrypt - -o out --secret s")), "standard input is a terminal");
+}
+
+#[test]
+fn password_is_not_typed_into_a_descriptor() {
+    let sandbox = Sandbox::with_password();
+    let seen = rest(&mut shell(&sandbox, "cdoc2 decrypt in.cdoc2 -o out --password --password-fd 3 3< /dev/tty"));
+    says(&seen, "file descriptor 3 is a terminal");
+    says(&seen, "code 2\r\n");
+}
+
+#[test]
+fn batch_asks_nothing_at_a_terminal() {
+    let sandbox = Sandbox::with_password();
+    let seen = rest(&mut shell(&sandbox, "cdoc2 decrypt in.cdoc2 -o out --batch --password"));
+    says(&seen, "--batch forbids to ask");
+    says(&seen, "code 2\r\n");
+}
+
+#[test]
+fn question_names_the_labels_escaped_and_not_too_many_of_them() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.cdoc2", crafted::for_passwords(&["a\u{202e}b", "c"]));
+    let mut session = shell(&sandbox, "cdoc2 decrypt in.cdoc2 -o out --password");
+    session.exp_string(r#"Password for "a\u{202e}b" or "c": "#).unwrap();
+    session.send_control('c').unwrap();
+    says(&rest(&mut session), "code 130\r\n");
+
+    sandbox.write("in.cdoc2", crafted::for_passwords(&["1", "2", "3", "4", "5", "6", "7"]));
+    let mut session = shell(&sandbox, "cdoc2 decrypt in.cdoc2 -o out --password");
+    session.exp_string(r#"Password for "1", "2", "3", "4", "5" or 2 others: "#).unwrap();
+    session.send_control('c').unwrap();
+    rest(&mut session);
+    let mut session = shell(&sandbox, "cdoc2 decrypt in.cdoc2 -o out --password --index 6");
+    session.exp_string(r#"Password for "6": "#).unwrap();
+    session.send_control('c').unwrap();
+    rest(&mut session);
+}
+
+#[test]
+fn long_work_shows_a_bar_unless_nobody_wants_it() {
+    let sandbox = Sandbox::with_secret();
+    std::fs::File::create(sandbox.path("big")).unwrap().set_len(64 << 30).unwrap();
+    let mut session = shell(&sandbox, "cdoc2 encrypt -o out.cdoc2 -r secret:s:s big");
+    session.exp_string("encrypting").unwrap();
+    session.send_control('c').unwrap();
+    says(&rest(&mut session), "code 130\r\n");
+
+    std::fs::File::create(sandbox.path("big")).unwrap().set_len(256 << 20).unwrap();
+    for line in ["TERM=dumb cdoc2 encrypt -f -o out.cdoc2 -r secret:s:s big", "cdoc2 encrypt -q -f -o out.cdoc2 -r secret:s:s big"]
+    {
+        let seen = rest(&mut shell(&sandbox, line));
+        assert!(seen.starts_with("code 0\r\n"), "{seen}");
+    }
+}
