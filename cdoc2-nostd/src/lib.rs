@@ -39,7 +39,7 @@
 //!
 //! # Modules
 //! - [`wire`]: octets in, octets out.
-//! - [`key`], [`derive`]: one type a role, one function a formula.
+//! - [`key`], [`mod@derive`]: one type a role, one function a formula.
 //! - [`holder`]: the trait of whoever holds a recipient's key; [`symmetric`] and `ecdh` implement it in software.
 //! - [`decrypt`], `encrypt`, `payload`: the pipelines, each step a type that only the step before can make.
 //!
