@@ -1,0 +1,120 @@
+//! Containers to and from libcdoc's `cdoc-tool`, which `CDOC_TOOL` names. Ignored where nobody asks for it: `scripts/test peers` does, and says
+//! "skipped" where the tool is absent.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cdoc2_tests::program::cdoc2;
+use cdoc2_tests::vectors::{hex, vectors};
+
+const PASSWORD: &str = "Ainult-testiks-1";
+const SECRET: &[u8; 32] = b"a symmetric key of 32 octets....";
+
+fn cdoc_tool() -> Command {
+    Command::new(std::env::var_os("CDOC_TOOL").expect("CDOC_TOOL names the program cdoc-tool"))
+}
+
+fn succeeds(command: &mut Command) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+}
+
+fn key(file: &str) -> PathBuf {
+    vectors().join("keys").join(file)
+}
+
+/// Empty, short and long files; long and non-ASCII names.
+fn inputs(folder: &Path) -> Vec<PathBuf> {
+    let files: [(&str, Vec<u8>); 5] = [
+        ("empty", Vec::new()),
+        ("short.txt", b"short\n".to_vec()),
+        ("õäöü № 文書.txt", b"text ".repeat(50_000)),
+        ("PaxHeaders.X=1 name=a", b"pax".to_vec()),
+        (
+            concat!("long name ", "long name long name long name long name long name long name long name long name long name.bin"),
+            vec![7; 4096],
+        ),
+    ];
+    let write = |(name, content): (&str, Vec<u8>)| {
+        let path = folder.join(name);
+        fs::write(&path, content).unwrap();
+        path
+    };
+    files.into_iter().map(write).collect()
+}
+
+fn assert_same(inputs: &[PathBuf], unpacked: &Path) {
+    assert_eq!(fs::read_dir(unpacked).unwrap().count(), inputs.len());
+    for input in inputs {
+        let output = unpacked.join(input.file_name().unwrap());
+        assert!(fs::read(input).unwrap() == fs::read(&output).unwrap(), "{}", output.display());
+    }
+}
+
+#[test]
+#[ignore = "needs libcdoc's cdoc-tool: scripts/test peers"]
+fn libcdoc_opens_every_recipient_written_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let inputs = inputs(&source);
+    let (secret, password) = (folder.path().join("secret"), folder.path().join("password"));
+    fs::write(&secret, SECRET).unwrap();
+    fs::write(&password, PASSWORD).unwrap();
+    let container = folder.path().join("out.cdoc2");
+
+    let keys = ["ec384a", "ec256", "ec521", "rsa2048", "rsa4096"];
+    let mut encrypt = Command::new(cdoc2());
+    encrypt.args(["--batch", "encrypt", "-q", "-o"]).arg(&container).arg("--password-file").arg(&password).arg("--allow-expired");
+    for name in keys {
+        encrypt.arg("-r").arg(format!("cert:{}", key(&format!("{name}.cert.der")).display()));
+    }
+    encrypt.args(["-r", "password:vihje", "-r"]).arg(format!("secret:silt:{}", secret.display())).args(&inputs);
+    succeeds(&mut encrypt);
+
+    let mut unlocks: Vec<Vec<String>> =
+        keys.iter().map(|name| vec!["--pfkey".into(), key(&format!("{name}.der")).display().to_string()]).collect();
+    unlocks.push(vec!["--password".into(), PASSWORD.into()]);
+    unlocks.push(vec!["--secret".into(), hex(SECRET)]);
+    for (index, unlock) in (1..).zip(unlocks) {
+        let unpacked = folder.path().join(format!("unpacked{index}"));
+        fs::create_dir(&unpacked).unwrap();
+        succeeds(cdoc_tool().args(["decrypt", "--label_idx", &index.to_string()]).args(unlock).arg(&container).arg(&unpacked));
+        assert_same(&inputs, &unpacked);
+    }
+}
+
+#[test]
+#[ignore = "needs libcdoc's cdoc-tool: scripts/test peers"]
+fn every_recipient_written_by_libcdoc_opens_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let inputs = inputs(&source);
+    let (secret, password) = (folder.path().join("secret"), folder.path().join("password"));
+    fs::write(&secret, SECRET).unwrap();
+    fs::write(&password, PASSWORD).unwrap();
+    let container = folder.path().join("out.cdoc2");
+
+    let keys = ["ec384a", "ec256", "ec521", "rsa2048"];
+    let mut encrypt = cdoc_tool();
+    encrypt.arg("encrypt").arg("--genlabel");
+    for name in keys {
+        encrypt.arg("--rcpt").arg(format!(":cert:{}", key(&format!("{name}.cert.der")).display()));
+    }
+    encrypt.args(["--rcpt", &format!("vihje:pw:{PASSWORD}"), "--rcpt", &format!("silt:skey:{}", hex(SECRET)), "--out"]);
+    // It stores names as they are typed.
+    let names = inputs.iter().map(|input| input.file_name().unwrap());
+    succeeds(encrypt.arg(&container).args(names).current_dir(&source));
+
+    let mut unlocks: Vec<Vec<PathBuf>> = keys.iter().map(|name| vec!["--key".into(), key(&format!("{name}.pem"))]).collect();
+    unlocks.push(vec!["--password".into(), "--password-file".into(), password]);
+    unlocks.push(vec!["--secret".into(), secret]);
+    for (index, unlock) in unlocks.into_iter().enumerate() {
+        let unpacked = folder.path().join(format!("unpacked{index}"));
+        succeeds(Command::new(cdoc2()).args(["--batch", "decrypt"]).arg(&container).arg("-o").arg(&unpacked).args(unlock));
+        assert_same(&inputs, &unpacked);
+    }
+}
