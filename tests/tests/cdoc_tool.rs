@@ -7,6 +7,7 @@ use std::process::Command;
 
 use cdoc2_tests::program::cdoc2;
 use cdoc2_tests::vectors::{hex, vectors};
+use tempfile::TempDir;
 
 const PASSWORD: &str = "Ainult-testiks-1";
 const SECRET: &[u8; 32] = b"a symmetric key of 32 octets....";
@@ -23,6 +24,28 @@ fn succeeds(command: &mut Command) {
 
 fn key(file: &str) -> PathBuf {
     vectors().join("keys").join(file)
+}
+
+/// What a test works on, in a folder that is gone with it.
+struct Bench {
+    folder: TempDir,
+    source: PathBuf,
+    inputs: Vec<PathBuf>,
+    secret: PathBuf,
+    password: PathBuf,
+    container: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let (source, secret, password, container) = (path("source"), path("secret"), path("password"), path("out.cdoc2"));
+        fs::create_dir(&source).unwrap();
+        fs::write(&secret, SECRET).unwrap();
+        fs::write(&password, PASSWORD).unwrap();
+        Self { inputs: inputs(&source), folder, source, secret, password, container }
+    }
 }
 
 /// Empty, short and long files; long and non-ASCII names.
@@ -56,14 +79,7 @@ fn assert_same(inputs: &[PathBuf], unpacked: &Path) {
 #[test]
 #[ignore = "needs libcdoc's cdoc-tool: scripts/test peers"]
 fn libcdoc_opens_every_recipient_written_here() {
-    let folder = tempfile::tempdir().unwrap();
-    let source = folder.path().join("source");
-    fs::create_dir(&source).unwrap();
-    let inputs = inputs(&source);
-    let (secret, password) = (folder.path().join("secret"), folder.path().join("password"));
-    fs::write(&secret, SECRET).unwrap();
-    fs::write(&password, PASSWORD).unwrap();
-    let container = folder.path().join("out.cdoc2");
+    let Bench { folder, inputs, secret, password, container, .. } = Bench::new();
 
     let keys = ["ec384a", "ec256", "ec521", "rsa2048", "rsa4096"];
     let mut encrypt = Command::new(cdoc2());
@@ -89,14 +105,7 @@ fn libcdoc_opens_every_recipient_written_here() {
 #[test]
 #[ignore = "needs libcdoc's cdoc-tool: scripts/test peers"]
 fn every_recipient_written_by_libcdoc_opens_here() {
-    let folder = tempfile::tempdir().unwrap();
-    let source = folder.path().join("source");
-    fs::create_dir(&source).unwrap();
-    let inputs = inputs(&source);
-    let (secret, password) = (folder.path().join("secret"), folder.path().join("password"));
-    fs::write(&secret, SECRET).unwrap();
-    fs::write(&password, PASSWORD).unwrap();
-    let container = folder.path().join("out.cdoc2");
+    let Bench { folder, source, inputs, secret, password, container } = Bench::new();
 
     let keys = ["ec384a", "ec256", "ec521", "rsa2048"];
     let mut encrypt = cdoc_tool();
