@@ -97,8 +97,9 @@ impl Sandbox {
 
     pub(crate) fn cdoc2_with(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Invocation {
         // In a session of its own, so that it has no terminal to ask at, wherever the tests were started.
-        let mut command = Command::new("setsid");
-        command.arg(CDOC2).args(arguments).current_dir(&self.folder);
+        // And with signals as they are by default: what was started in the background of a script ignores some, and keeps ignoring them.
+        let mut command = Command::new("env");
+        command.args(["--default-signal", "setsid", CDOC2]).args(arguments).current_dir(&self.folder);
         for variable in ["CDOC2_PASSWORD", "CDOC2_NEW_PASSWORD", "CDOC2_KEY_PASSWORD", "NO_COLOR"] {
             command.env_remove(variable);
         }
@@ -113,8 +114,8 @@ impl Sandbox {
     pub(crate) fn shell(&self, line: &str) -> Run {
         let mut path = std::env::split_paths(&std::env::var_os("PATH").expect("PATH")).collect::<Vec<_>>();
         path.insert(0, Path::new(CDOC2).parent().expect("a folder").to_owned());
-        let mut command = Command::new("setsid");
-        command.args(["bash", "-o", "pipefail", "-c", line]).current_dir(&self.folder);
+        let mut command = Command::new("env");
+        command.args(["--default-signal", "setsid", "bash", "-o", "pipefail", "-c", line]).current_dir(&self.folder);
         command.env("PATH", std::env::join_paths(path).expect("PATH"));
         Invocation { command, input: Vec::new() }.run()
     }

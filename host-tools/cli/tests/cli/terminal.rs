@@ -16,8 +16,9 @@ fn shell(sandbox: &Sandbox, line: &str) -> PtySession {
     // The trap keeps the shell alive when Ctrl-C ends the program.
     let script =
         format!("trap : INT; stty echo; {line}; echo \"code $?\"; stty -a | grep -o -w -e -*echo; echo files: $(ls -A); echo end");
-    let mut command = Command::new("bash");
-    command.args(["-c", &script]).current_dir(sandbox.folder()).env("TERM", "xterm");
+    // Signals as they are by default, wherever the tests were started.
+    let mut command = Command::new("env");
+    command.args(["--default-signal", "bash", "-c", &script]).current_dir(sandbox.folder()).env("TERM", "xterm");
     for variable in ["CDOC2_PASSWORD", "CDOC2_NEW_PASSWORD", "CDOC2_KEY_PASSWORD"] {
         command.env_remove(variable);
     }
