@@ -4,8 +4,9 @@
 
 use core::fmt;
 
-use crate::holder::KeyHolder;
-use crate::key::{Cek, Fmk, Kek};
+use crate::derive::HeaderMac;
+use crate::holder::{KeyHolder, Released};
+use crate::key::{Cek, Fmk, KEY_LEN, Kek};
 #[cfg(feature = "payload")]
 use crate::payload::{Authenticator, Decryptor, NONCE_LEN};
 use crate::wire::capsule::PayloadEncryptionMethod;
@@ -39,6 +40,45 @@ impl<'b> Unverified<'b> {
         let header = self.envelope.header().octets();
         derive::hhk(&self.fmk)?.verify(header, self.envelope.header_mac())?;
         Ok(Verified { envelope: self.envelope, cek: derive::cek(&self.fmk)? })
+    }
+}
+
+/// [`Unverified`] for whoever cannot hold a whole header: a card to which it is streamed, in chunks of any length.
+pub struct UnverifiedStream {
+    fmk: Fmk,
+    computed: HeaderMac,
+    header_mac: [u8; KEY_LEN],
+}
+
+impl UnverifiedStream {
+    /// Decrypts `encrypted_fmk` with `kek`, to check the header against `header_mac`.
+    ///
+    /// # Errors
+    /// None in practice: the keys have the lengths that HKDF and HMAC take.
+    pub fn new(kek: &Kek, encrypted_fmk: &[u8; KEY_LEN], header_mac: [u8; KEY_LEN]) -> Result<Self, Error> {
+        let fmk = kek.decrypt_fmk(encrypted_fmk);
+        let computed = derive::hhk(&fmk)?.stream()?;
+        Ok(Self { fmk, computed, header_mac })
+    }
+
+    /// Takes the next octets of the header.
+    pub fn update(&mut self, header: &[u8]) {
+        self.computed.update(header);
+    }
+
+    /// Checks the MAC of all the octets taken: as [`Unverified::verify`], the only way from an FMK to a CEK.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`]: wrong KEK or altered header. The two look alike by design.
+    pub fn verify(self) -> Result<Cek, Error> {
+        self.computed.verify(&self.header_mac)?;
+        derive::cek(&self.fmk)
+    }
+}
+
+impl fmt::Debug for UnverifiedStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnverifiedStream").finish_non_exhaustive()
     }
 }
 
@@ -91,15 +131,18 @@ impl fmt::Debug for Verified<'_> {
 /// What can be refused without using the secret is refused first.
 ///
 /// # Errors
-/// Those of [`Unverified::new`], of [`KeyHolder::kek`] and of [`Unverified::verify`].
+/// Those of [`Unverified::new`], of [`KeyHolder::release`] and of [`Unverified::verify`].
 pub fn unlock<'b, H: KeyHolder>(
     envelope: Envelope<'b>,
     record: &RecipientRecord<'_>,
     holder: &mut H,
 ) -> Result<Verified<'b>, H::Error> {
     usable(&envelope, record)?;
-    let kek = holder.kek(record)?;
-    Ok(Unverified::new(envelope, record, &kek)?.verify()?)
+    match holder.release(&envelope, record)? {
+        Released::Kek(kek) => Ok(Unverified::new(envelope, record, &kek)?.verify()?),
+        // Should a holder lie, the payload's tag still covers the header.
+        Released::Cek(cek) => Ok(Verified { envelope, cek }),
+    }
 }
 
 fn usable(envelope: &Envelope<'_>, record: &RecipientRecord<'_>) -> Result<(), Error> {

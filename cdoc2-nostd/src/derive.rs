@@ -120,10 +120,29 @@ impl Hhk {
         self.hmac(header)?.verify(header_mac.into()).map_err(|_| Error::Rejected)
     }
 
+    /// [`mac`](Self::mac) of a header that comes in chunks.
+    pub(crate) fn stream(&self) -> Result<HeaderMac, Error> {
+        Hmac::<Sha256>::new_from_slice(self.expose()).map(HeaderMac).map_err(|_| Error::InvalidInput(Field::Secret))
+    }
+
     fn hmac(&self, header: &[u8]) -> Result<Hmac<Sha256>, Error> {
-        let mut hmac = Hmac::<Sha256>::new_from_slice(self.expose()).map_err(|_| Error::InvalidInput(Field::Secret))?;
+        let HeaderMac(mut hmac) = self.stream()?;
         hmac.update(header);
         Ok(hmac)
+    }
+}
+
+/// A header's MAC in the making.
+pub(crate) struct HeaderMac(Hmac<Sha256>);
+
+impl HeaderMac {
+    pub(crate) fn update(&mut self, header: &[u8]) {
+        self.0.update(header);
+    }
+
+    /// Compares in constant time.
+    pub(crate) fn verify(self, header_mac: &[u8; KEY_LEN]) -> Result<(), Error> {
+        self.0.verify(header_mac.into()).map_err(|_| Error::Rejected)
     }
 }
 

@@ -8,9 +8,10 @@ use elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
 use elliptic_curve::{AffinePoint, CurveArithmetic, FieldBytesSize, PublicKey, SecretKey};
 use rand_core::TryCryptoRng;
 
-use crate::holder::{Fit, KeyHolder};
+use crate::holder::{Fit, KeyHolder, Released};
 use crate::key::{Kek, SharedSecret};
 use crate::wire::capsule::{Capsule, EccPublicKeyCapsule, EllipticCurve};
+use crate::wire::envelope::Envelope;
 use crate::wire::header::RecipientRecord;
 use crate::{Curve, Error, Feature, Field, derive};
 
@@ -133,6 +134,21 @@ where
         let shared = self.agree(recipient_public_key, Field::RecipientPublicKey)?;
         derive::kek_from_shared_secret(&shared, recipient_public_key, self.public.octets())
     }
+
+    /// The recipient's half of `ECCPublicKeyCapsule`: the KEK of `record`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`]: the record is not for this key; [`Error::Malformed`]: its sender's key is not a point of the curve.
+    pub fn kek(&self, record: &RecipientRecord<'_>) -> Result<Kek, Error> {
+        let Capsule::EccPublicKey(capsule) = record.capsule else {
+            return Err(Error::Unsupported(Feature::Capsule));
+        };
+        if !fits(&capsule, C::CURVE, self.public.octets()) {
+            return Err(Error::Unsupported(Feature::Capsule));
+        }
+        let shared = self.agree(capsule.sender_public_key, Field::SenderPublicKey)?;
+        derive::kek_from_shared_secret(&shared, capsule.recipient_public_key, capsule.sender_public_key)
+    }
 }
 
 impl<C: SoftCurve> fmt::Debug for SoftKey<C> {
@@ -162,14 +178,7 @@ where
         }
     }
 
-    fn kek(&mut self, record: &RecipientRecord<'_>) -> Result<Kek, Error> {
-        let Capsule::EccPublicKey(capsule) = record.capsule else {
-            return Err(Error::Unsupported(Feature::Capsule));
-        };
-        if !fits(&capsule, C::CURVE, self.public.octets()) {
-            return Err(Error::Unsupported(Feature::Capsule));
-        }
-        let shared = self.agree(capsule.sender_public_key, Field::SenderPublicKey)?;
-        derive::kek_from_shared_secret(&shared, capsule.recipient_public_key, capsule.sender_public_key)
+    fn release(&mut self, _: &Envelope<'_>, record: &RecipientRecord<'_>) -> Result<Released, Error> {
+        self.kek(record).map(Released::Kek)
     }
 }

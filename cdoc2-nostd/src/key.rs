@@ -121,6 +121,16 @@ impl Kek {
     }
 }
 
+impl Cek {
+    /// The CEK that a key holder released: `fill` writes it in place.
+    ///
+    /// # Errors
+    /// Whatever `fill` answers.
+    pub fn received<E>(fill: impl FnOnce(&mut [u8; KEY_LEN]) -> Result<(), E>) -> Result<Self, E> {
+        Self::try_fill(fill)
+    }
+}
+
 impl KeyShare {
     /// The share that a shares server returned: `fill` writes it in place.
     ///

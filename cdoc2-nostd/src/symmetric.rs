@@ -2,9 +2,10 @@
 
 use core::fmt;
 
-use crate::holder::{Fit, KeyHolder};
+use crate::holder::{Fit, KeyHolder, Released};
 use crate::key::Kek;
 use crate::wire::capsule::Capsule;
+use crate::wire::envelope::Envelope;
 use crate::wire::header::RecipientRecord;
 use crate::{Error, Feature, derive};
 
@@ -16,6 +17,17 @@ impl<'k> SymmetricKey<'k> {
     #[must_use]
     pub fn new(octets: &'k [u8]) -> Self {
         Self(octets)
+    }
+
+    /// The KEK of `record`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`]: the record is of another kind.
+    pub fn kek(&self, record: &RecipientRecord<'_>) -> Result<Kek, Error> {
+        let Capsule::SymmetricKey(capsule) = record.capsule else {
+            return Err(Error::Unsupported(Feature::Capsule));
+        };
+        derive::kek_from_symmetric_key(self.0, capsule.salt, record.key_label.octets())
     }
 }
 
@@ -32,11 +44,8 @@ impl KeyHolder for SymmetricKey<'_> {
         if matches!(record.capsule, Capsule::SymmetricKey(_)) { Fit::Perhaps } else { Fit::No }
     }
 
-    fn kek(&mut self, record: &RecipientRecord<'_>) -> Result<Kek, Error> {
-        let Capsule::SymmetricKey(capsule) = record.capsule else {
-            return Err(Error::Unsupported(Feature::Capsule));
-        };
-        derive::kek_from_symmetric_key(self.0, capsule.salt, record.key_label.octets())
+    fn release(&mut self, _: &Envelope<'_>, record: &RecipientRecord<'_>) -> Result<Released, Error> {
+        self.kek(record).map(Released::Kek)
     }
 }
 
@@ -48,9 +57,10 @@ mod password {
     use core::fmt;
     use core::num::NonZeroU32;
 
-    use crate::holder::{Fit, KeyHolder};
+    use crate::holder::{Fit, KeyHolder, Released};
     use crate::key::Kek;
     use crate::wire::capsule::{Capsule, KdfAlgorithmIdentifier};
+    use crate::wire::envelope::Envelope;
     use crate::wire::header::RecipientRecord;
     use crate::{Error, Feature, Field, Limit, derive};
 
@@ -76,22 +86,12 @@ mod password {
         pub fn with_max_iterations(self, max_iterations: u32) -> Self {
             Self { max_iterations, ..self }
         }
-    }
 
-    impl fmt::Debug for Password<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("Password(..)")
-        }
-    }
-
-    impl KeyHolder for Password<'_> {
-        type Error = Error;
-
-        fn fit(&self, record: &RecipientRecord<'_>) -> Fit {
-            if matches!(record.capsule, Capsule::Pbkdf2(_)) { Fit::Perhaps } else { Fit::No }
-        }
-
-        fn kek(&mut self, record: &RecipientRecord<'_>) -> Result<Kek, Error> {
+        /// The KEK of `record`.
+        ///
+        /// # Errors
+        /// [`Error::Unsupported`]: the record or its KDF is of another kind; [`Error::Malformed`]; [`Error::LimitExceeded`]: more hashing than allowed.
+        pub fn kek(&self, record: &RecipientRecord<'_>) -> Result<Kek, Error> {
             let Capsule::Pbkdf2(capsule) = record.capsule else {
                 return Err(Error::Unsupported(Feature::Capsule));
             };
@@ -109,6 +109,24 @@ mod password {
                 return Err(Error::Malformed(Field::PasswordSalt));
             }
             derive::kek_from_password(self.octets, capsule.password_salt, iterations, capsule.salt, record.key_label.octets())
+        }
+    }
+
+    impl fmt::Debug for Password<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Password(..)")
+        }
+    }
+
+    impl KeyHolder for Password<'_> {
+        type Error = Error;
+
+        fn fit(&self, record: &RecipientRecord<'_>) -> Fit {
+            if matches!(record.capsule, Capsule::Pbkdf2(_)) { Fit::Perhaps } else { Fit::No }
+        }
+
+        fn release(&mut self, _: &Envelope<'_>, record: &RecipientRecord<'_>) -> Result<Released, Error> {
+            self.kek(record).map(Released::Kek)
         }
     }
 }

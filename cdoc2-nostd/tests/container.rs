@@ -5,7 +5,7 @@ mod common;
 use std::sync::LazyLock;
 
 use cdoc2_nostd::decrypt::{self, Unverified};
-use cdoc2_nostd::holder::{Fit, KeyHolder};
+use cdoc2_nostd::holder::{Fit, KeyHolder, Released};
 use cdoc2_nostd::key::{self, Kek};
 use cdoc2_nostd::symmetric::{Password, SymmetricKey};
 use cdoc2_nostd::wire::capsule::{Capsule, EllipticCurve, Pbkdf2Capsule};
@@ -26,11 +26,12 @@ impl KeyHolder for Elsewhere<'_> {
         if record.key_label.octets() == self.1 { Fit::Yes } else { Fit::No }
     }
 
-    fn kek(&mut self, _: &RecipientRecord<'_>) -> Result<Kek, Error> {
+    fn release(&mut self, _: &Envelope<'_>, _: &RecipientRecord<'_>) -> Result<Released, Error> {
         Kek::decrypted(|octets| {
             octets.copy_from_slice(self.0.expose());
             Ok(())
         })
+        .map(Released::Kek)
     }
 }
 
@@ -81,7 +82,7 @@ fn strangers_do_not_open() {
 
 #[test]
 fn a_holder_refuses_a_record_of_another_kind() {
-    let mut parties = Parties::new(1);
+    let parties = Parties::new(1);
     let container = parties.container(&parties.records());
     let (envelope, _) = Envelope::parse(&container).unwrap();
     for record in envelope.header().records() {
@@ -320,4 +321,46 @@ proptest! {
         container.extend(&octets);
         let _ = Envelope::parse(&container);
     }
+}
+
+/// A card that checks the header itself, fed in chunks of `chunk_len`.
+struct Card<'k>(&'k cdoc2_nostd::ecdh::SoftKey<p384::NistP384>, usize);
+
+impl KeyHolder for Card<'_> {
+    type Error = Error;
+
+    fn fit(&self, record: &RecipientRecord<'_>) -> Fit {
+        self.0.fit(record)
+    }
+
+    fn release(&mut self, envelope: &Envelope<'_>, record: &RecipientRecord<'_>) -> Result<Released, Error> {
+        let kek = self.0.kek(record)?;
+        let mut stream = decrypt::UnverifiedStream::new(&kek, record.xored_fmk()?, *envelope.header_mac())?;
+        for chunk in envelope.header().octets().chunks(self.1) {
+            stream.update(chunk);
+        }
+        stream.verify().map(Released::Cek)
+    }
+}
+
+#[test]
+fn header_streamed_in_any_chunks_gives_the_key_of_the_payload() {
+    let parties = Parties::new(1);
+    let container = parties.container(&parties.records());
+    for chunk_len in [1, 31, 64, 255, 4096] {
+        assert_eq!(open(&container, &mut Card(&parties.p384, chunk_len)).unwrap(), TEXT);
+    }
+}
+
+#[test]
+fn streamed_header_that_was_altered_is_rejected() {
+    let parties = Parties::new(1);
+    let mut container = parties.container(&parties.records());
+    let mac_at = {
+        let (envelope, payload) = Envelope::parse(&container).unwrap();
+        assert_eq!(envelope.header_mac().len(), 32);
+        container.len() - payload.len() - 32
+    };
+    container[mac_at] ^= 1;
+    assert_eq!(open(&container, &mut Card(&parties.p384, 64)), Err(Error::Rejected));
 }

@@ -11,7 +11,6 @@ use std::path::PathBuf;
 
 use cdoc2_nostd::decrypt::Unverified;
 use cdoc2_nostd::ecdh::{SoftCurve, SoftKey};
-use cdoc2_nostd::holder::KeyHolder;
 use cdoc2_nostd::key::{self, Fmk, KEY_LEN, Kek, KeyShare};
 use cdoc2_nostd::symmetric::{Password, SymmetricKey};
 use cdoc2_nostd::wire::envelope::Envelope;

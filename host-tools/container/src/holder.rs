@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 
-use cdoc2_nostd::holder::{Fit, KeyHolder};
+use cdoc2_nostd::holder::{Fit, KeyHolder, Released};
 use cdoc2_nostd::key::{Kek, SharedSecret};
 use cdoc2_nostd::symmetric::{Password, SymmetricKey};
 use cdoc2_nostd::wire::capsule::{Capsule, EccPublicKeyCapsule, EllipticCurve, RsaPublicKeyCapsule};
+use cdoc2_nostd::wire::envelope::Envelope;
 use cdoc2_nostd::wire::header::RecipientRecord;
 use cdoc2_nostd::{Curve, Feature, Field, derive};
 use zeroize::Zeroizing;
@@ -78,8 +79,8 @@ impl KeyHolder for Holder<'_> {
         }
     }
 
-    fn kek(&mut self, record: &RecipientRecord<'_>) -> Result<Kek, Error> {
-        match (self.unlock, record.capsule) {
+    fn release(&mut self, _: &Envelope<'_>, record: &RecipientRecord<'_>) -> Result<Released, Error> {
+        let kek = match (self.unlock, record.capsule) {
             (Unlock::PrivateKey(PrivateKey::Ec(key)), Capsule::EccPublicKey(capsule)) => ecc_kek(key, &capsule),
             (Unlock::PrivateKey(PrivateKey::Rsa(key)), Capsule::RsaPublicKey(RsaPublicKeyCapsule { encrypted_kek, .. })) => {
                 // Any failure looks like a wrong key: what RSA-OAEP says of it must not be told apart.
@@ -88,7 +89,8 @@ impl KeyHolder for Holder<'_> {
             (Unlock::Password(password), Capsule::Pbkdf2(_)) => Ok(self.password(password).kek(record)?),
             (Unlock::SymmetricKey(key), Capsule::SymmetricKey(_)) => Ok(SymmetricKey::new(key).kek(record)?),
             _ => Err(Error::Unsupported(Feature::Capsule)),
-        }
+        };
+        kek.map(Released::Kek)
     }
 }
 

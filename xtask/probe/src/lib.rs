@@ -133,8 +133,8 @@ macro_rules! curve {
                 key.fit(record)
             }
 
-            /// [`KeyHolder::kek`].
-            pub fn kek(key: &mut Key, record: &RecipientRecord<'_>) -> Result<Kek, Error> {
+            /// [`SoftKey::kek`].
+            pub fn kek(key: &Key, record: &RecipientRecord<'_>) -> Result<Kek, Error> {
                 key.kek(record)
             }
 
