@@ -16,6 +16,8 @@ enum Arrows {
 /// A member that is not here may not exist: give it a row first.
 const ARROWS: &[(&str, Arrows)] = &[
     (CORE, Arrows::To(&[])),
+    ("token-proto", Arrows::To(&[])),
+    ("token-fw", Arrows::To(&["token-proto", CORE])),
     ("cdoc2", Arrows::To(&[CORE])),
     ("cdoc2-cli", Arrows::To(&["cdoc2"])),
     // nothing may depend on these
