@@ -17,20 +17,39 @@ pub fn folder() -> &'static Path {
 /// It cannot be built.
 pub fn cdoc2() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| env::var_os("CDOC2").map_or_else(build, PathBuf::from))
+    PROGRAM.get_or_init(|| env::var_os("CDOC2").map_or_else(|| build("cdoc2-cli").join("cdoc2"), PathBuf::from))
 }
 
-fn build() -> PathBuf {
+/// The program `token-sim`, built now.
+///
+/// # Panics
+/// It cannot be built.
+pub fn token_sim() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| build("simulator").join("token-sim"))
+}
+
+/// The library that stands in for libusb, built now.
+///
+/// # Panics
+/// It cannot be built.
+pub fn libusb_shim() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| build("libusb-shim").join("liblibusb_shim.so"))
+}
+
+/// Builds `package` and tells the folder where its programs and libraries are.
+fn build(package: &str) -> PathBuf {
     let test = env::current_exe().expect("the test has a path");
     let profile_folder = test.ancestors().nth(2).expect("a test lies in <target>/<profile>/deps");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", "cdoc2-cli", "--bin", "cdoc2"]).current_dir(folder());
+    cargo.args(["build", "--quiet", "--package", package]).current_dir(folder());
     cargo.arg("--target-dir").arg(profile_folder.parent().expect("a profile lies in the target folder"));
     if profile_folder.ends_with("release") {
         cargo.arg("--release");
     }
-    assert!(cargo.status().expect("cargo runs").success(), "cdoc2 cannot be built");
-    profile_folder.join("cdoc2")
+    assert!(cargo.status().expect("cargo runs").success(), "{package} cannot be built");
+    profile_folder.to_owned()
 }
 
 /// Python with the packages of `scripts/requirements.txt`: `$PYTHON` if that is set, otherwise that of `.venv`.

@@ -1,0 +1,243 @@
+//! pcscd with readers of its own, out of the way of the machine's: private network, private `/run`, and gone with the test.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::program::libusb_shim;
+
+/// Longest that anything here may take to get ready. A machine under load is slow; a broken one is found all the same.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// vpcd's first port, on which the first card is expected (vsmartcard, `reader.conf`: 0x8C7B).
+pub const VPCD_PORT: u16 = 35963;
+
+/// Network and mounts that only a test's own programs see. As root, or as anybody whom the kernel lets have user namespaces.
+#[derive(Debug)]
+pub struct Namespace {
+    holder: Child,
+    /// Closing it ends the holder, also when the test is killed.
+    _stdin: ChildStdin,
+    folder: TempDir,
+    is_root: bool,
+}
+
+impl Namespace {
+    /// A namespace with nothing in it but a loopback device.
+    ///
+    /// # Panics
+    /// The machine allows none.
+    #[must_use]
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(folder.path().join("run")).expect("a folder for the socket");
+        let is_root = fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0).unwrap_or(false);
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "--net"]);
+        if !is_root {
+            unshare.args(["--user", "--map-root-user"]);
+        }
+        // pcscd and its clients know no other place for the socket than /run/pcscd.
+        let script = "ip link set lo up && mount -t tmpfs tmpfs /run && mkdir /run/pcscd && mount --bind \"$0\" /run/pcscd && echo ready && exec cat";
+        unshare.args(["sh", "-c", script]).arg(folder.path().join("run"));
+        let mut holder = unshare.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("unshare runs");
+        let stdin = holder.stdin.take().expect("its input is a pipe");
+        let mut line = String::new();
+        BufReader::new(holder.stdout.take().expect("its output is a pipe")).read_line(&mut line).expect("it can be read");
+        assert_eq!(line, "ready\n", "this machine gives no network namespace");
+        Self { holder, _stdin: stdin, folder, is_root }
+    }
+
+    /// `program`, to run inside. It is killed when the thread that starts it ends.
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "nsenter", "--mount", "--net", "--target"]).arg(self.holder.id().to_string());
+        if !self.is_root {
+            command.args(["--user", "--preserve-credentials"]);
+        }
+        command.arg("--").arg(program.as_ref());
+        command
+    }
+
+    /// A folder for the files of this namespace.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Default for Namespace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
+/// An unmodified pcscd.
+#[derive(Debug)]
+pub struct Pcscd {
+    daemon: Child,
+    socket: PathBuf,
+    home: PathBuf,
+}
+
+impl Pcscd {
+    /// With vpcd's two readers, "Virtual PCD 00 00" and "Virtual PCD 00 01", on [`VPCD_PORT`] and the port after it.
+    #[must_use]
+    pub fn with_vpcd(namespace: &Namespace) -> Self {
+        let driver = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
+        let readers = format!(
+            "FRIENDLYNAME \"Virtual PCD\"\nDEVICENAME /dev/null:{VPCD_PORT:#x}\nLIBPATH {driver}\nCHANNELID {VPCD_PORT:#x}\n"
+        );
+        Self::start(namespace, &readers, &[])
+    }
+
+    /// With libccid's reader for the USB device 1209:0001 that a USB/IP server at `address` exports: "Token 00 00". The device must be there
+    /// already.
+    #[must_use]
+    pub fn with_libccid(namespace: &Namespace, address: &str) -> Self {
+        let library = namespace.folder().join("lib");
+        fs::create_dir_all(&library).expect("a folder for the library");
+        fs::copy(libusb_shim(), library.join("libusb-1.0.so.0")).expect("the library can be copied");
+        let drop_folder = namespace.folder().join("drivers");
+        let contents = drop_folder.join("ifd-ccid.bundle/Contents");
+        fs::create_dir_all(&contents).expect("a folder for the driver's list");
+        fs::write(contents.join("Info.plist"), supported_readers("0x1209", "0x0001", "Token")).expect("the driver's list");
+        let driver = "/usr/lib/pcsc/drivers/ifd-ccid.bundle/Contents/Linux/libccid.so";
+        let readers = format!("FRIENDLYNAME \"Token\"\nDEVICENAME usb:1209/0001\nLIBPATH {driver}\n");
+        let variables = [
+            ("LD_LIBRARY_PATH", library.display().to_string()),
+            ("PCSCLITE_HP_DROPDIR", drop_folder.display().to_string()),
+            ("USBIP_SHIM", address.to_owned()),
+        ];
+        Self::start(namespace, &readers, &variables)
+    }
+
+    fn start(namespace: &Namespace, readers: &str, variables: &[(&str, String)]) -> Self {
+        let config = namespace.folder().join("readers");
+        fs::create_dir_all(&config).expect("a folder for the configuration");
+        fs::write(config.join("readers"), readers).expect("the configuration");
+        let mut command = namespace.command("/usr/sbin/pcscd");
+        command.args(["--foreground", "--info", "--config"]).arg(&config);
+        command.envs(variables.iter().map(|(name, value)| (*name, value)));
+        let mut daemon = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("pcscd runs");
+        wait_for_line(daemon.stdout.take().expect("its output is a pipe"), "daemon ready");
+        Self { daemon, socket: namespace.folder().join("run/pcscd.comm"), home: namespace.folder().to_owned() }
+    }
+
+    /// `program` as a client of this pcscd, with a home of its own. It runs outside of the namespace.
+    pub fn client(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        // Without the variable a client would silently talk to the machine's own pcscd.
+        assert!(self.socket.exists(), "no {}", self.socket.display());
+        command.env("PCSCLITE_CSOCK_NAME", &self.socket).env("HOME", &self.home).stdin(Stdio::null());
+        command
+    }
+}
+
+impl Drop for Pcscd {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+/// libccid's list of the readers that it drives, with one more.
+fn supported_readers(vendor: &str, product: &str, name: &str) -> String {
+    let list = fs::read_to_string("/etc/libccid_Info.plist").expect("libccid's list");
+    let mut added = list;
+    for (key, value) in [("ifdVendorID", vendor), ("ifdProductID", product), ("ifdFriendlyName", name)] {
+        let key_at = added.find(&format!("<key>{key}</key>")).expect("the list has this array");
+        let array = "<array>";
+        let at = key_at + added[key_at..].find(array).expect("an array follows") + array.len();
+        added.insert_str(at, &format!("\n<string>{value}</string>"));
+    }
+    added
+}
+
+/// Reads `output` until a line contains `text`, and lets a thread read on, so that the program never has to wait.
+///
+/// # Panics
+/// The output ends, or that takes too long.
+pub fn wait_for_line(output: impl Read + Send + 'static, text: &str) -> String {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            // After the line was found nobody listens, and that is fine.
+            let _ = sender.send(line);
+        }
+    });
+    let deadline = Instant::now() + PATIENCE;
+    let mut said = Vec::new();
+    loop {
+        match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) if line.contains(text) => return line,
+            Ok(line) => said.push(line),
+            Err(_) => panic!("no line with {text:?}, but:\n{}", said.join("\n")),
+        }
+    }
+}
+
+/// Runs `command`, which must end in a minute, and gives what it said on both outputs.
+///
+/// # Panics
+/// It does not run, or not to an end.
+pub fn run(command: &mut Command) -> (bool, String) {
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let read = |mut output: Box<dyn Read + Send>| {
+        std::thread::spawn(move || {
+            let mut said = Vec::new();
+            output.read_to_end(&mut said).map(|_| said)
+        })
+    };
+    let stdout = read(Box::new(child.stdout.take().expect("a pipe")));
+    let stderr = read(Box::new(child.stderr.take().expect("a pipe")));
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            break status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("{command:?}: no end after {PATIENCE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let mut said = Vec::new();
+    for output in [stdout, stderr] {
+        said.extend(output.join().expect("the reader ends").expect("the output can be read"));
+    }
+    (status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// [`run`] for a command that must succeed.
+///
+/// # Panics
+/// It fails.
+pub fn succeeds(command: &mut Command) -> String {
+    let (success, said) = run(command);
+    assert!(success, "{command:?}:\n{said}");
+    said
+}
+
+/// [`run`] for a command that must fail.
+///
+/// # Panics
+/// It succeeds.
+pub fn fails(command: &mut Command) -> String {
+    let (success, said) = run(command);
+    assert!(!success, "{command:?} succeeded:\n{said}");
+    said
+}

@@ -1,0 +1,91 @@
+//! Simulated tokens as programs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::pcscd::{Namespace, succeeds, wait_for_line};
+use crate::program::token_sim;
+
+/// PIN1 of every token here.
+pub const PIN1: &str = "1234";
+/// PIN2.
+pub const PIN2: &str = "12345";
+/// PUK.
+pub const PUK: &str = "12345678";
+/// The names on the card, as its certificates have them.
+pub const NAME: &str = "JÕEORG,JAAK-KRISTJAN";
+/// The personal code.
+pub const CODE: &str = "38001085718";
+
+/// A token's state in a file, and the program that runs it.
+#[derive(Debug)]
+pub struct Token {
+    state: PathBuf,
+}
+
+impl Token {
+    /// A new token with its state at `state`; `options` are further ones of `token-sim new`.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    #[must_use]
+    pub fn new(state: &Path, options: &[&str]) -> Self {
+        let mut command = Command::new(token_sim());
+        command.arg("new").arg("--state").arg(state).args(["--name", NAME, "--code", CODE]).args(options);
+        succeeds(&mut command);
+        Self { state: state.to_owned() }
+    }
+
+    /// The file with its state.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// Writes a certificate, `auth`, `sign` or `cdoc2`, as PEM to a file beside the state and tells where.
+    ///
+    /// # Panics
+    /// There is none.
+    #[must_use]
+    pub fn certificate(&self, which: &str) -> PathBuf {
+        let mut command = Command::new(token_sim());
+        command.arg("cert").arg("--state").arg(&self.state).arg(which);
+        let path = self.state.with_extension(format!("{which}.pem"));
+        fs::write(&path, succeeds(&mut command)).expect("the certificate can be written");
+        path
+    }
+
+    /// Puts it into the vpcd reader that listens on `port` in `namespace`.
+    #[must_use]
+    pub fn insert(&self, namespace: &Namespace, port: u16) -> Inserted {
+        self.run(namespace, &["--vpcd", &format!("127.0.0.1:{port}")])
+    }
+
+    /// Plugs it into a USB/IP server at `address` in `namespace`.
+    #[must_use]
+    pub fn plug(&self, namespace: &Namespace, address: &str) -> Inserted {
+        self.run(namespace, &["--usbip", address])
+    }
+
+    fn run(&self, namespace: &Namespace, options: &[&str]) -> Inserted {
+        let mut command = namespace.command(token_sim());
+        command.arg("run").arg("--state").arg(&self.state).args(options);
+        let mut program = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("token-sim runs");
+        wait_for_line(program.stdout.take().expect("its output is a pipe"), "ready");
+        Inserted { program }
+    }
+}
+
+/// A token in a reader; dropping it pulls it out.
+#[derive(Debug)]
+pub struct Inserted {
+    program: Child,
+}
+
+impl Drop for Inserted {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
