@@ -5,8 +5,14 @@
 #![forbid(unsafe_code)]
 
 pub mod aid;
+pub mod key;
+pub mod pin;
+pub mod profile;
 pub mod reader;
 
+pub use key::KeyRef;
+pub use pin::PinRef;
+pub use profile::Profile;
 pub use reader::{Atr, Reader};
 
 /// Octets of data that a command APDU may carry, and a response APDU beside its status word. Extended length (ISO 7816-4, 5.2) beyond 255.
