@@ -6,7 +6,6 @@
 use std::path::Path;
 
 use base64ct::{Base64, Encoding as _};
-use cdoc2::Container;
 use cdoc2::core::Curve;
 use cdoc2::core::wire::capsule::{
     Capsule, EccPublicKeyCapsule, EllipticCurve, FmkEncryptionMethod, KdfAlgorithmIdentifier, KeyDetails, PayloadEncryptionMethod,
@@ -16,10 +15,11 @@ use cdoc2::core::wire::envelope;
 use cdoc2::core::wire::header::RecipientRecord;
 use cdoc2::core::wire::label::{KeyLabel, LabelField};
 use cdoc2::keys::{EcPublicKey, RsaPublicKey};
+use cdoc2::{Container, label};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{label, text};
+use crate::text;
 
 /// The name of the schema of `cdoc2 inspect --json`.
 const SCHEMA: &str = "cdoc2-inspect";

@@ -10,7 +10,6 @@ mod examples;
 mod exit;
 mod failure;
 mod inspection;
-mod label;
 mod limits;
 mod output;
 mod password_rules;

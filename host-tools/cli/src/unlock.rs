@@ -3,15 +3,14 @@
 use std::path::Path;
 
 use cdoc2::core::wire::capsule::Capsule;
-use cdoc2::core::wire::header::RecipientRecord;
 use cdoc2::keys::{self, Pkcs12, PrivateKey};
-use cdoc2::{Container, Error, Selection, Unlocked};
+use cdoc2::{Container, Error, Selection, Unlocked, label};
 
 use crate::args;
 use crate::exit::{Failure, Result};
 use crate::report::Report;
 use crate::secret_source::{Secret, SecretSource, tell};
-use crate::{failure, label, prompt, secret_file, stdin, text};
+use crate::{failure, prompt, secret_file, stdin, text};
 
 /// How often somebody at a terminal may type a password.
 const TRIES: usize = 3;
@@ -185,23 +184,13 @@ impl<'a> Unlocking<'a> {
         let selection = self.args.selection();
         let records = (1..).zip(self.container.envelope().header().records());
         let hints: Vec<String> = records
-            .filter(|(index, record)| matches!(record.capsule, Capsule::Pbkdf2(_)) && is_selected(&selection, *index, record))
+            .filter(|(index, record)| matches!(record.capsule, Capsule::Pbkdf2(_)) && selection.includes(*index, record))
             .map(|(_, record)| format!("\"{}\"", text::brief(&label::name(&record.key_label))))
             .collect();
         match &hints[..] {
             [] => None,
             hints if hints.len() <= SHOWN_HINTS => Some(format!("Password for {}", hints.join(" or "))),
             hints => Some(format!("Password for {} or {} others", hints[..SHOWN_HINTS].join(", "), hints.len() - SHOWN_HINTS)),
-        }
-    }
-}
-
-fn is_selected(selection: &Selection, index: usize, record: &RecipientRecord<'_>) -> bool {
-    match selection {
-        Selection::Any => true,
-        Selection::Index(wanted) => *wanted == index,
-        Selection::Label(wanted) => {
-            record.key_label.octets() == wanted.as_bytes() || label::name(&record.key_label) == wanted.as_bytes()
         }
     }
 }

@@ -12,7 +12,6 @@ use cdoc2_nostd::holder::{Fit, KeyHolder as _};
 use cdoc2_nostd::wire::capsule::{Capsule, EllipticCurve, KeyDetails};
 use cdoc2_nostd::wire::envelope::{self, Envelope, HEADER_MAC_LEN, PRELUDE_LEN};
 use cdoc2_nostd::wire::header::RecipientRecord;
-use cdoc2_nostd::wire::label::LabelField;
 
 use zeroize::Zeroizing;
 
@@ -23,6 +22,7 @@ use crate::keys::PublicKey;
 use crate::payload::{CHUNK_LEN, Ciphertext, Counted, Plaintext, cut_or_io};
 use crate::pending::Existing;
 use crate::recipient::Recipient;
+use crate::selection::Selection;
 use crate::unpack::Staging;
 use crate::{Error, archive, encrypt};
 
@@ -33,17 +33,6 @@ pub struct Container {
     /// Prelude, header and MAC.
     envelope: Vec<u8>,
     payload_len: u64,
-}
-
-/// Which record to open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selection {
-    /// The first that opens.
-    Any,
-    /// Those with this label, as it is stored or as it is shown.
-    Label(String),
-    /// The one of this number, counted from 1.
-    Index(usize),
 }
 
 impl Container {
@@ -125,11 +114,7 @@ impl Container {
 
     fn select<'c>(&'c self, selection: &Selection) -> Result<Vec<(usize, RecipientRecord<'c>)>, Error> {
         let records = (1..).zip(self.envelope().header().records());
-        let selected: Vec<_> = match selection {
-            Selection::Any => return Ok(records.collect()),
-            Selection::Index(wanted) => records.filter(|(index, _)| index == wanted).collect(),
-            Selection::Label(label) => records.filter(|(_, record)| has_label(record, label)).collect(),
-        };
+        let selected: Vec<_> = records.filter(|(index, record)| selection.includes(*index, record)).collect();
         if !selected.is_empty() {
             return Ok(selected);
         }
@@ -188,14 +173,6 @@ fn worse(before: Option<Error>, error: Error) -> Error {
         Some(before) if !matches!(error, Error::Rejected) || matches!(before, Error::Rejected) => before,
         _ => error,
     }
-}
-
-fn has_label(record: &RecipientRecord<'_>, label: &str) -> bool {
-    record.key_label.octets() == label.as_bytes()
-        || record.key_label.fields().is_some_and(|fields| {
-            let shown = fields.get(LabelField::Label).or_else(|| fields.get(LabelField::Cn));
-            shown.is_some_and(|shown| shown.octets().eq(label.bytes()))
-        })
 }
 
 fn is_details_of(details: &KeyDetails<'_>, key: &PublicKey) -> bool {

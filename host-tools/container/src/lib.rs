@@ -2,11 +2,12 @@
 //!
 //! - [`encrypt`] writes a container of [`InputFile`]s for [`Recipient`]s, as a stream and in constant memory.
 //! - [`Container`] opens one, and releases no octet of plaintext before the whole payload was authenticated.
-//! - [`keys`] reads private keys, public keys and certificates; [`archive`] is the tar and zlib inside; [`unpack`] and [`pending`] see to it
-//!   that files appear complete or not at all.
+//! - [`keys`] reads private keys, public keys and certificates; [`label`] says what records call their recipients; [`archive`] is the tar and
+//!   zlib inside; [`unpack`] and [`pending`] see to it that files appear complete or not at all.
 
 pub mod archive;
 pub mod keys;
+pub mod label;
 pub mod pending;
 pub mod unpack;
 
@@ -17,13 +18,15 @@ mod holder;
 mod input;
 mod payload;
 mod recipient;
+mod selection;
 mod spool;
 
-pub use container::{Authentic, Container, Selection, Unlocked};
+pub use container::{Authentic, Container, Unlocked};
 pub use encrypt::{Summary, encrypt};
 pub use error::{Error, Kind, NoRecord};
 pub use holder::Unlock;
 pub use input::{InputFile, check_distinct, collect};
 pub use recipient::{MIN_SYMMETRIC_KEY_LEN, Recipient};
+pub use selection::Selection;
 
 pub use cdoc2_nostd as core;
