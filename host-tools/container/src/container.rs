@@ -8,8 +8,8 @@ use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::path::Path;
 
 use cdoc2_nostd::decrypt::{self, Verified};
-use cdoc2_nostd::holder::{Fit, KeyHolder as _};
-use cdoc2_nostd::wire::capsule::{Capsule, EllipticCurve, KeyDetails};
+use cdoc2_nostd::holder::{Fit, KeyHolder};
+use cdoc2_nostd::wire::capsule::{Capsule, EccPublicKeyCapsule, KeyDetails, RsaPublicKeyCapsule};
 use cdoc2_nostd::wire::envelope::{self, Envelope, HEADER_MAC_LEN, PRELUDE_LEN};
 use cdoc2_nostd::wire::header::RecipientRecord;
 
@@ -17,8 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::archive::check::{self, Policy, Summary};
 use crate::error::{Kind, NoRecord};
-use crate::holder::Unlock;
-use crate::keys::PublicKey;
+use crate::holder::{Unlock, UnlockError};
 use crate::payload::{CHUNK_LEN, Ciphertext, Counted, Plaintext, cut_or_io};
 use crate::pending::Existing;
 use crate::recipient::Recipient;
@@ -84,32 +83,43 @@ impl Container {
     /// All that fit are tried, in their order. `max_kdf_iterations` bounds the password hashing of all of them together.
     ///
     /// # Errors
+    /// As [`Self::unlock_with`]; [`Error::KdfIterations`]: more password hashing than allowed.
+    pub fn unlock(&self, unlock: &Unlock, selection: &Selection, max_kdf_iterations: u32) -> Result<Unlocked<'_>, Error> {
+        self.open_with(&mut unlock.holder(max_kdf_iterations), selection, unlock.what())
+    }
+
+    /// As [`Self::unlock`], with a key that is held elsewhere: on a card, in an HSM.
+    ///
+    /// # Errors
     /// - [`Error::NoRecord`]: none fits.
     /// - [`Error::Rejected`]: none of those that fit opens the header.
-    /// - [`Error::KdfIterations`]: more password hashing than allowed.
     /// - [`Error::Malformed`], [`Error::Unsupported`]: the only ones that fit are not sound.
-    pub fn unlock(&self, unlock: &Unlock, selection: &Selection, max_kdf_iterations: u32) -> Result<Unlocked<'_>, Error> {
+    /// - What ails the holder itself, at the first record that shows it.
+    pub fn unlock_with<H>(&self, holder: &mut H, selection: &Selection) -> Result<Unlocked<'_>, H::Error>
+    where
+        H: KeyHolder<Error: UnlockError>,
+    {
+        self.open_with(holder, selection, "key")
+    }
+
+    /// `what` is the word for the holder's secret.
+    fn open_with<H>(&self, holder: &mut H, selection: &Selection, what: &'static str) -> Result<Unlocked<'_>, H::Error>
+    where
+        H: KeyHolder<Error: UnlockError>,
+    {
         let envelope = self.envelope();
-        let mut iterations_left = max_kdf_iterations;
-        let mut failure: Option<Error> = None;
+        let mut failure: Option<H::Error> = None;
         for (index, record) in self.select(selection)? {
-            let mut holder = unlock.holder(iterations_left);
             if holder.fit(&record) == Fit::No {
                 continue;
             }
-            match decrypt::unlock(envelope, &record, &mut holder) {
+            match decrypt::unlock(envelope, &record, holder) {
                 Ok(verified) => return Ok(Unlocked { container: self, verified, index }),
-                Err(Error::KdfIterations { asked, .. }) => {
-                    let asked = asked + u64::from(max_kdf_iterations - iterations_left);
-                    return Err(Error::KdfIterations { asked, limit: max_kdf_iterations });
-                }
+                Err(error) if ends_it(&error) => return Err(error),
                 Err(error) => failure = Some(worse(failure, error)),
             }
-            if let Capsule::Pbkdf2(capsule) = record.capsule {
-                iterations_left = iterations_left.saturating_sub(u32::try_from(capsule.kdf_iterations).unwrap_or(0));
-            }
         }
-        Err(failure.unwrap_or_else(|| Error::NoRecord(self.no_record(unlock, selection))))
+        Err(failure.unwrap_or_else(|| Error::NoRecord(self.no_record(holder, selection, what)).into()))
     }
 
     fn select<'c>(&'c self, selection: &Selection) -> Result<Vec<(usize, RecipientRecord<'c>)>, Error> {
@@ -126,16 +136,13 @@ impl Container {
     }
 
     /// Says as exactly as possible why there was no record.
-    fn no_record(&self, unlock: &Unlock, selection: &Selection) -> NoRecord {
-        let what = unlock.what();
-        if let Unlock::PrivateKey(key) = unlock {
-            let public_key = key.public_key();
-            for record in self.envelope().header().records() {
-                if let Capsule::KeyServer(capsule) = record.capsule
-                    && is_details_of(&capsule.recipient_key_details, &public_key)
-                {
-                    return NoRecord::OnServer { server: capsule.keyserver_id.to_string() };
-                }
+    fn no_record<H: KeyHolder>(&self, holder: &H, selection: &Selection, what: &'static str) -> NoRecord {
+        for record in self.envelope().header().records() {
+            if let Capsule::KeyServer(server) = record.capsule
+                && let Some(capsule) = fetched(&server.recipient_key_details)
+                && holder.fit(&RecipientRecord { capsule, ..record }) == Fit::Yes
+            {
+                return NoRecord::OnServer { server: server.keyserver_id.to_string() };
             }
         }
         match selection {
@@ -167,21 +174,30 @@ fn read_up_to(input: &mut dyn Read, len: usize, octets: &mut Vec<u8>) -> Result<
     input.take(missing as u64).read_to_end(octets).map(|_| ()).map_err(Error::ReadContainer)
 }
 
+/// Whether no other record is tried after this: the holder failed, or the hashing of passwords has used up what it may.
+fn ends_it(error: &impl UnlockError) -> bool {
+    matches!(error.about_record(), None | Some(Error::KdfIterations { .. }))
+}
+
 /// A wrong key says more than a record that is not sound, and the first of equals stays.
-fn worse(before: Option<Error>, error: Error) -> Error {
+fn worse<E: UnlockError>(before: Option<E>, error: E) -> E {
+    let is_rejected = |error: &E| matches!(error.about_record(), Some(Error::Rejected));
     match before {
-        Some(before) if !matches!(error, Error::Rejected) || matches!(before, Error::Rejected) => before,
+        Some(before) if !is_rejected(&error) || is_rejected(&before) => before,
         _ => error,
     }
 }
 
-fn is_details_of(details: &KeyDetails<'_>, key: &PublicKey) -> bool {
-    match details {
-        KeyDetails::Ecc { curve: EllipticCurve::Known(curve), recipient_public_key } => {
-            key.is_ec_recipient(*curve, recipient_public_key)
+/// The capsule that a server keeps for the key of these details, as far as a holder looks at it to say whether it fits.
+fn fetched<'b>(details: &KeyDetails<'b>) -> Option<Capsule<'b>> {
+    match *details {
+        KeyDetails::Ecc { curve, recipient_public_key } => {
+            Some(Capsule::EccPublicKey(EccPublicKeyCapsule { curve, recipient_public_key, sender_public_key: &[] }))
         }
-        KeyDetails::Rsa { recipient_public_key } => key.is_rsa_recipient(recipient_public_key),
-        KeyDetails::Ecc { .. } | KeyDetails::Unknown(_) => false,
+        KeyDetails::Rsa { recipient_public_key } => {
+            Some(Capsule::RsaPublicKey(RsaPublicKeyCapsule { recipient_public_key, encrypted_kek: &[] }))
+        }
+        KeyDetails::Unknown(_) => None,
     }
 }
 

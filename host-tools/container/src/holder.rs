@@ -40,9 +40,22 @@ impl Unlock {
         }
     }
 
-    /// The key with the bound on password hashing that it works under.
+    /// The key with the bound on password hashing that it works under, over all its records.
     pub(crate) fn holder(&self, max_kdf_iterations: u32) -> Holder<'_> {
-        Holder { unlock: self, max_kdf_iterations }
+        Holder { unlock: self, max_kdf_iterations, kdf_iterations: 0 }
+    }
+}
+
+/// An error of a key holder, as far as the opening of a container has to understand it.
+pub trait UnlockError: From<Error> {
+    /// The error, if it concerns the record that was tried, so that another may open; `None` if it concerns the holder: a card that was
+    /// taken out, a wrong PIN.
+    fn about_record(&self) -> Option<&Error>;
+}
+
+impl UnlockError for Error {
+    fn about_record(&self) -> Option<&Self> {
+        Some(self)
     }
 }
 
@@ -50,11 +63,27 @@ impl Unlock {
 pub(crate) struct Holder<'u> {
     unlock: &'u Unlock,
     max_kdf_iterations: u32,
+    /// Those that were run.
+    kdf_iterations: u32,
 }
 
 impl Holder<'_> {
-    fn password<'p>(&self, octets: &'p [u8]) -> Password<'p> {
-        Password::new(octets).with_max_iterations(self.max_kdf_iterations)
+    /// The KEK of `record` by the password, and the iterations of all records before it counted in.
+    fn kek_from_password(&mut self, octets: &[u8], record: &RecipientRecord<'_>) -> Result<Kek, Error> {
+        let left = self.max_kdf_iterations.saturating_sub(self.kdf_iterations);
+        let kek = Password::new(octets).with_max_iterations(left).kek(record).map_err(Error::from);
+        match kek {
+            Err(Error::KdfIterations { asked, .. }) => {
+                Err(Error::KdfIterations { asked: asked + u64::from(self.kdf_iterations), limit: self.max_kdf_iterations })
+            }
+            kek => {
+                if let Capsule::Pbkdf2(capsule) = record.capsule {
+                    let run = u32::try_from(capsule.kdf_iterations).unwrap_or(0);
+                    self.kdf_iterations = self.kdf_iterations.saturating_add(run);
+                }
+                kek
+            }
+        }
     }
 }
 
@@ -74,7 +103,7 @@ impl KeyHolder for Holder<'_> {
                 };
                 if fits { Fit::Yes } else { Fit::No }
             }
-            Unlock::Password(password) => self.password(password).fit(record),
+            Unlock::Password(password) => Password::new(password).fit(record),
             Unlock::SymmetricKey(key) => SymmetricKey::new(key).fit(record),
         }
     }
@@ -86,7 +115,7 @@ impl KeyHolder for Holder<'_> {
                 // Any failure looks like a wrong key: what RSA-OAEP says of it must not be told apart.
                 Kek::decrypted(|kek| key.decrypt_kek(encrypted_kek, kek)).map_err(|_| Error::Rejected)
             }
-            (Unlock::Password(password), Capsule::Pbkdf2(_)) => Ok(self.password(password).kek(record)?),
+            (Unlock::Password(password), Capsule::Pbkdf2(_)) => self.kek_from_password(password, record),
             (Unlock::SymmetricKey(key), Capsule::SymmetricKey(_)) => Ok(SymmetricKey::new(key).kek(record)?),
             _ => Err(Error::Unsupported(Feature::Capsule)),
         };

@@ -24,7 +24,7 @@ mod spool;
 pub use container::{Authentic, Container, Unlocked};
 pub use encrypt::{Summary, encrypt};
 pub use error::{Error, Kind, NoRecord};
-pub use holder::Unlock;
+pub use holder::{Unlock, UnlockError};
 pub use input::{InputFile, check_distinct, collect};
 pub use recipient::{MIN_SYMMETRIC_KEY_LEN, Recipient};
 pub use selection::Selection;

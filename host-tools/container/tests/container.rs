@@ -7,8 +7,12 @@ use std::path::Path;
 use cdoc2::archive::check::Policy;
 use cdoc2::keys::{EcPrivateKey, PrivateKey, RsaPrivateKey};
 use cdoc2::pending::Existing;
-use cdoc2::{Container, Error, InputFile, Kind, NoRecord, Recipient, Selection, Unlock};
+use cdoc2::{Container, Error, InputFile, Kind, NoRecord, Recipient, Selection, Unlock, UnlockError};
 use cdoc2_nostd::Curve;
+use cdoc2_nostd::holder::{Fit, KeyHolder, Released};
+use cdoc2_nostd::symmetric::SymmetricKey;
+use cdoc2_nostd::wire::envelope::Envelope;
+use cdoc2_nostd::wire::header::RecipientRecord;
 use zeroize::Zeroizing;
 
 const MAX_KDF_ITERATIONS: u32 = 10_000_000;
@@ -104,6 +108,74 @@ fn strangers_are_told_why() {
     assert_eq!(refused(Unlock::Password(secret(b"password"))), Kind::NoRecord);
     assert_eq!(refused(Unlock::PrivateKey(PrivateKey::Ec(EcPrivateKey::generate(Curve::Secp384r1).unwrap()))), Kind::NoRecord);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// A key somewhere else: each record is released by what `outcomes` says next.
+struct Elsewhere {
+    outcomes: Vec<Result<[u8; 32], ElsewhereError>>,
+    releases: usize,
+}
+
+#[derive(Debug)]
+enum ElsewhereError {
+    Container(Error),
+    PulledOut,
+}
+
+impl From<Error> for ElsewhereError {
+    fn from(error: Error) -> Self {
+        Self::Container(error)
+    }
+}
+
+impl From<cdoc2_nostd::Error> for ElsewhereError {
+    fn from(error: cdoc2_nostd::Error) -> Self {
+        Self::Container(error.into())
+    }
+}
+
+impl UnlockError for ElsewhereError {
+    fn about_record(&self) -> Option<&Error> {
+        match self {
+            Self::Container(error) => Some(error),
+            Self::PulledOut => None,
+        }
+    }
+}
+
+impl KeyHolder for Elsewhere {
+    type Error = ElsewhereError;
+
+    fn fit(&self, record: &RecipientRecord<'_>) -> Fit {
+        SymmetricKey::new(&[]).fit(record)
+    }
+
+    fn release(&mut self, _: &Envelope<'_>, record: &RecipientRecord<'_>) -> Result<Released, ElsewhereError> {
+        self.releases += 1;
+        let key = self.outcomes.remove(0)?;
+        Ok(Released::Kek(SymmetricKey::new(&key).kek(record)?))
+    }
+}
+
+#[test]
+fn key_that_is_held_elsewhere_opens() {
+    let container = container(&write(&[symmetric(1, "one"), password("hint"), symmetric(2, "two")], &[input("a", b"a")])).unwrap();
+    let malformed = || ElsewhereError::Container(Error::Malformed(cdoc2_nostd::Field::Salt));
+    let mut holder = Elsewhere { outcomes: vec![Err(malformed()), Ok([2; 32])], releases: 0 };
+    assert_eq!(container.unlock_with(&mut holder, &Selection::Any).unwrap().index(), 3);
+
+    // What ails the holder ends it: no other record is tried.
+    let mut holder = Elsewhere { outcomes: vec![Err(ElsewhereError::PulledOut)], releases: 0 };
+    assert!(matches!(container.unlock_with(&mut holder, &Selection::Any), Err(ElsewhereError::PulledOut)));
+    assert_eq!(holder.releases, 1);
+
+    // A wrong key says more than a record that is not sound.
+    let mut holder = Elsewhere { outcomes: vec![Err(malformed()), Ok([9; 32])], releases: 0 };
+    let error = container.unlock_with(&mut holder, &Selection::Any).unwrap_err();
+    assert!(matches!(error, ElsewhereError::Container(Error::Rejected)), "{error:?}");
+
+    let error = container.unlock_with(&mut holder, &Selection::Index(2)).unwrap_err();
+    assert!(matches!(error, ElsewhereError::Container(Error::NoRecord(NoRecord::Mismatch { index: 2, what: "key" }))), "{error:?}");
 }
 
 #[test]
