@@ -18,6 +18,7 @@ const ARROWS: &[(&str, Arrows)] = &[
     (CORE, Arrows::To(&[])),
     ("token-proto", Arrows::To(&[])),
     ("token-fw", Arrows::To(&["token-proto", CORE])),
+    ("simulator", Arrows::To(&["token-fw", "token-proto"])),
     ("cdoc2", Arrows::To(&[CORE])),
     ("cdoc2-cli", Arrows::To(&["cdoc2"])),
     // nothing may depend on these
