@@ -3,15 +3,38 @@
 //! Each encoder stands beside its decoder, so that the firmware and its hosts cannot drift apart. No `std`, no allocation.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::large_stack_arrays
+    )
+)]
 
 pub mod aid;
+pub mod apdu;
+pub mod cdoc2;
+pub mod esteid;
+pub mod ins;
 pub mod key;
 pub mod pin;
 pub mod profile;
 pub mod reader;
+pub mod tlv;
 
+pub use apdu::{Command, Response};
+pub use iso7816::Status;
 pub use key::KeyRef;
-pub use pin::PinRef;
+pub use pin::{PinBlock, PinRef};
 pub use profile::Profile;
 pub use reader::{Atr, Reader};
 
