@@ -53,6 +53,12 @@ impl Instant {
         self.0
     }
 
+    /// `ms` milliseconds later.
+    #[must_use]
+    pub const fn after_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
     /// Milliseconds since `earlier`; 0 if that is later.
     #[must_use]
     pub const fn ms_since(self, earlier: Self) -> u64 {
