@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cargo_metadata::{Dependency, DependencyKind, Metadata, Package};
 
 use crate::Result;
-use crate::cargo::{self, CORE, TARGET};
+use crate::cargo::{self, CORE, FIRMWARE, TARGET};
 
 /// What a member of the workspace may depend on among the other members.
 enum Arrows {
@@ -49,7 +49,7 @@ const CORE_MAY_USE: &[&str] = &[
     "zeroize",
 ];
 
-/// Features that would bring a heap or an operating system into the core.
+/// Features that would bring a heap or an operating system into the core or the firmware.
 const HOSTED_FEATURES: &[&str] = &["alloc", "std", "getrandom", "sys_rng"];
 
 /// The gate.
@@ -60,7 +60,7 @@ pub(crate) fn check() -> Result<()> {
     if !faults.is_empty() {
         return Err(faults.join("\n").into());
     }
-    println!("arrows: {} members, and all that the core builds on", metadata.workspace_members.len());
+    println!("arrows: {} members, and all that the core and the firmware build on", metadata.workspace_members.len());
     Ok(())
 }
 
@@ -88,7 +88,7 @@ fn members(metadata: &Metadata) -> Vec<String> {
     faults
 }
 
-/// What the core uses: by name, without default features, and nothing hosted below it.
+/// What the core uses: by name, without default features, and nothing hosted below it; nor below the firmware.
 fn core(metadata: &Metadata) -> Result<Vec<String>> {
     let package = metadata
         .workspace_packages()
@@ -96,13 +96,15 @@ fn core(metadata: &Metadata) -> Result<Vec<String>> {
         .find(|package| package.name.as_str() == CORE)
         .ok_or_else(|| format!("{CORE}: no such member"))?;
     let mut faults = direct(package);
-    let mut tree = cargo::cargo();
-    tree.args(["tree", "--package", CORE, "--all-features", "--target", TARGET, "--edges", "normal", "--prefix", "none"]);
-    let output = tree.args(["--format", "{lib} {f}"]).output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
+    for from in [CORE, FIRMWARE] {
+        let mut tree = cargo::cargo();
+        tree.args(["tree", "--package", from, "--all-features", "--target", TARGET, "--edges", "normal", "--prefix", "none"]);
+        let output = tree.args(["--format", "{lib} {f}"]).output()?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into());
+        }
+        faults.extend(hosted(from, &String::from_utf8(output.stdout)?));
     }
-    faults.extend(hosted(&String::from_utf8(output.stdout)?));
     Ok(faults)
 }
 
@@ -120,14 +122,14 @@ fn direct(package: &Package) -> Vec<String> {
     faults
 }
 
-/// Lines of `crate feature,feature,...` that name a hosted feature.
-fn hosted(tree: &str) -> BTreeSet<String> {
+/// Lines of `crate feature,feature,...`, below `from`, that name a hosted feature.
+fn hosted(from: &str, tree: &str) -> BTreeSet<String> {
     let mut faults = BTreeSet::new();
     for line in tree.lines() {
         let Some((name, features)) = line.split_once(' ') else { continue };
         for feature in features.split(',').map(|feature| feature.trim_end_matches(" (*)")) {
             if HOSTED_FEATURES.contains(&feature) {
-                faults.insert(format!("{CORE} -> ... -> {name}: feature {feature} is on"));
+                faults.insert(format!("{from} -> ... -> {name}: feature {feature} is on"));
             }
         }
     }
@@ -197,7 +199,7 @@ mod tests {
 
     #[test]
     fn hosted_feature_far_below_is_found() {
-        let faults = hosted("cdoc2_nostd p384\nsha2 zeroize\nder alloc,oid (*)\nsubtle \n");
+        let faults = hosted(CORE, "cdoc2_nostd p384\nsha2 zeroize\nder alloc,oid (*)\nsubtle \n");
         assert_eq!(faults.into_iter().collect::<Vec<_>>(), ["cdoc2-nostd -> ... -> der: feature alloc is on"]);
     }
 }

@@ -11,8 +11,11 @@ use crate::Result;
 /// The target that stands for every microcontroller.
 pub(crate) const TARGET: &str = "thumbv7em-none-eabi";
 
-/// The protocol core, which all gates are about.
+/// The protocol core.
 pub(crate) const CORE: &str = "cdoc2-nostd";
+
+/// The token's firmware.
+pub(crate) const FIRMWARE: &str = "token-fw";
 
 /// The root of the repository.
 pub(crate) fn root() -> &'static Path {

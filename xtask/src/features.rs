@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use crate::Result;
-use crate::cargo::{self, CORE};
+use crate::cargo::{self, CORE, FIRMWARE};
 
 /// Lints each set on the host; a warning is a fault.
 pub(crate) fn host() -> Result<()> {
@@ -19,8 +19,10 @@ pub(crate) fn host() -> Result<()> {
     )
 }
 
-/// Builds each set for the microcontroller.
+/// Builds each set for the microcontroller, and the firmware, which has no features.
 pub(crate) fn cross() -> Result<()> {
+    println!("features: cross: {FIRMWARE}");
+    cargo::run(cargo::cross_library().args(["--quiet", "--package", FIRMWARE]))?;
     each(
         "cross",
         || {
