@@ -18,6 +18,7 @@
     )
 )]
 
+pub mod card;
 pub mod ccid;
 pub mod icc;
 pub mod platform;
