@@ -1,10 +1,22 @@
-//! Virtual readers, one a file.
+//! Virtual readers, and what wraps any reader: one a file.
 
+mod fault;
 mod in_process;
+mod mask;
+mod pcap;
 #[cfg(test)]
 pub(crate) mod test_card;
+mod tracer;
+mod vpcd;
+mod watch;
 
+pub use fault::{Failed, Fault, Faulty};
 pub use in_process::{InProcess, Refused};
+pub use mask::Masked;
+pub use pcap::Pcap;
+pub use tracer::Tracer;
+pub use vpcd::{DEFAULT_ADDRESS, End, Remover, Vpcd};
+pub use watch::{Observer, Watched};
 
 use heapless::{Vec, VecView};
 use token_fw::{Icc, Progress};

@@ -1,4 +1,4 @@
-//! A card for the readers' own tests: it answers a command with the command itself, and 9000.
+//! A card for the readers' own tests: it answers a command with the command itself and 9000.
 
 use heapless::VecView;
 use token_fw::{Icc, Instant, Progress};
@@ -40,8 +40,10 @@ impl Icc for TestCard {
             self.waiting_since = Some(now);
             return Progress::Waiting;
         }
-        response.extend_from_slice(command).unwrap();
-        response.extend_from_slice(b"\x90\x00").unwrap();
+        // One that does not fit is not answered at all.
+        if response.extend_from_slice(command).is_ok() {
+            response.extend_from_slice(b"\x90\x00").unwrap();
+        }
         Progress::Done
     }
 
@@ -51,6 +53,27 @@ impl Icc for TestCard {
             return Progress::Waiting;
         }
         response.extend_from_slice(b"\x69\x85").unwrap();
+        Progress::Done
+    }
+}
+
+/// A card that refuses everything.
+#[derive(Debug)]
+pub(crate) struct Mute;
+
+impl Icc for Mute {
+    fn power_on(&mut self) -> Atr {
+        Atr::new(ATR).unwrap()
+    }
+
+    fn power_off(&mut self) {}
+
+    fn command(&mut self, _: Instant, _: &[u8], response: &mut VecView<u8>) -> Progress {
+        response.extend_from_slice(b"\x6D\x00").unwrap();
+        Progress::Done
+    }
+
+    fn resume(&mut self, _: Instant, _: &mut VecView<u8>) -> Progress {
         Progress::Done
     }
 }
