@@ -20,7 +20,8 @@ const ARROWS: &[(&str, Arrows)] = &[
     ("token-fw", Arrows::To(&["token-proto", CORE])),
     ("simulator", Arrows::To(&["token-fw", "token-proto"])),
     ("cdoc2", Arrows::To(&[CORE])),
-    ("cdoc2-cli", Arrows::To(&["cdoc2"])),
+    ("cdoc2-client", Arrows::To(&["cdoc2", "token-proto"])),
+    ("cdoc2-cli", Arrows::To(&["cdoc2", "cdoc2-client"])),
     // nothing may depend on these
     ("cdoc2-tests", Arrows::ToAnything),
     ("cdoc2-benches", Arrows::ToAnything),

@@ -1,0 +1,9 @@
+//! Keys that are held elsewhere than in a file: on a smart card, in an HSM.
+//!
+//! - [`token`]: cards over PC/SC, or over any other [`Reader`](token_proto::Reader): the Estonian ID-card of 2018 and of 2025, and tokens
+//!   with the applet that knows CDOC2.
+//!
+//! It ends in a [`KeyHolder`](cdoc2::core::holder::KeyHolder), with which [`Container::unlock_with`](cdoc2::Container::unlock_with) opens a
+//! container. A PIN is asked for only when a record of the container is for the key, and at most once.
+
+pub mod token;

@@ -1,0 +1,95 @@
+//! A card as the holder of a recipient's key.
+
+use cdoc2::core::holder::{Fit, KeyHolder, Released};
+use cdoc2::core::wire::capsule::{Capsule, EccPublicKeyCapsule, EllipticCurve};
+use cdoc2::core::wire::envelope::Envelope;
+use cdoc2::core::wire::header::RecipientRecord;
+use cdoc2::core::{Feature, Field};
+use cdoc2::keys::EcPublicKey;
+use token_proto::PinRef;
+
+use super::{Error, Pin, Token};
+
+/// A question for a PIN.
+#[derive(Clone, Copy, Debug)]
+pub struct PinQuestion {
+    /// Which one.
+    pub pin: PinRef,
+    /// The tries that are left, if the card said so.
+    pub tries_left: Option<u8>,
+}
+
+/// The person before the card.
+pub trait Dialogue {
+    /// Asks for a PIN. The card is free for others meanwhile. `None` gives up.
+    fn pin(&mut self, question: &PinQuestion) -> Option<Pin>;
+
+    /// Says that the card waits for a touch.
+    fn touch(&mut self);
+}
+
+/// A [`Token`] that opens containers.
+///
+/// PIN1 is asked for when the first record fits and everything that can be refused without the card was found good, and not again.
+#[derive(Debug)]
+pub struct TokenHolder<'t, D> {
+    token: &'t mut Token,
+    dialogue: D,
+    last_try: bool,
+    pin: Option<Pin>,
+}
+
+impl<'t, D: Dialogue> TokenHolder<'t, D> {
+    /// A holder that never uses the last try of PIN1.
+    pub fn new(token: &'t mut Token, dialogue: D) -> Self {
+        Self { token, dialogue, last_try: false, pin: None }
+    }
+
+    /// With the person's consent to use the last try, after which a wrong PIN1 is blocked.
+    #[must_use]
+    pub fn with_last_try(self, last_try: bool) -> Self {
+        Self { last_try, ..self }
+    }
+}
+
+impl<D: Dialogue> KeyHolder for TokenHolder<'_, D> {
+    type Error = Error;
+
+    fn fit(&self, record: &RecipientRecord<'_>) -> Fit {
+        match record.capsule {
+            Capsule::EccPublicKey(capsule) if self.token.key_for(&capsule).is_some() => Fit::Yes,
+            _ => Fit::No,
+        }
+    }
+
+    fn release(&mut self, envelope: &Envelope<'_>, record: &RecipientRecord<'_>) -> Result<Released, Error> {
+        let Capsule::EccPublicKey(capsule) = record.capsule else {
+            return Err(cdoc2::Error::Unsupported(Feature::Capsule).into());
+        };
+        check_sender(&capsule)?;
+        let pin = match self.pin.take() {
+            Some(pin) => pin,
+            None => {
+                let tries_left = self.token.check_tries(PinRef::Pin1, self.last_try)?;
+                let question = PinQuestion { pin: PinRef::Pin1, tries_left };
+                self.dialogue.pin(&question).ok_or(Error::NotGiven(PinRef::Pin1))?
+            }
+        };
+        let dialogue = &mut self.dialogue;
+        let released = self.token.release(envelope, record, &capsule, &pin, &mut || dialogue.touch());
+        if !matches!(released, Err(Error::WrongPin { .. } | Error::Blocked(_))) {
+            self.pin = Some(pin);
+        }
+        released
+    }
+}
+
+/// A sender's key that is no point of the curve is not worth a PIN.
+fn check_sender(capsule: &EccPublicKeyCapsule<'_>) -> Result<(), Error> {
+    let EllipticCurve::Known(curve) = capsule.curve else {
+        return Err(cdoc2::Error::Unsupported(Feature::Curve).into());
+    };
+    let is_point =
+        capsule.sender_public_key.len() == curve.point_len() && EcPublicKey::new(curve, capsule.sender_public_key).is_ok();
+    if is_point { Ok(()) } else { Err(cdoc2::Error::Malformed(Field::SenderPublicKey).into()) }
+}

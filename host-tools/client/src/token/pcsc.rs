@@ -1,0 +1,152 @@
+//! Cards over PC/SC: pcscd on Linux, the system's own service elsewhere.
+
+use std::ffi::CString;
+use std::fmt;
+use std::time::Duration;
+
+use pcsc::{Card, Context, Disposition, Protocols, Scope, ShareMode, State, Transaction};
+use token_proto::{Atr, Reader};
+
+use super::slot::{Conversation, Fault, Slot};
+
+/// A reader, and whether there is a card in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReaderInfo {
+    /// Its name.
+    pub name: String,
+    /// The answer to reset of the card in it, if there is one that answers.
+    pub atr: Option<Atr>,
+    /// Whether there is a card that does not answer.
+    pub is_mute: bool,
+}
+
+/// Every reader that is connected. None is no error.
+///
+/// # Errors
+/// [`Fault::NoService`], or another that the service reports.
+pub fn readers() -> Result<Vec<ReaderInfo>, Fault> {
+    let context = establish()?;
+    let names = match context.list_readers_owned() {
+        Ok(names) => names,
+        Err(pcsc::Error::NoReadersAvailable) => return Ok(Vec::new()),
+        Err(error) => return Err(fault(error)),
+    };
+    let mut states: Vec<_> = names.into_iter().map(|name| pcsc::ReaderState::new(name, State::UNAWARE)).collect();
+    if !states.is_empty() {
+        context.get_status_change(Duration::ZERO, &mut states).map_err(fault)?;
+    }
+    let info = |state: &pcsc::ReaderState| {
+        let is_present = state.event_state().contains(State::PRESENT);
+        ReaderInfo {
+            name: state.name().to_string_lossy().into_owned(),
+            atr: is_present.then(|| Atr::new(state.atr())).flatten(),
+            is_mute: state.event_state().contains(State::MUTE),
+        }
+    };
+    Ok(states.iter().map(info).collect())
+}
+
+/// A card in a reader of PC/SC.
+pub struct PcscSlot {
+    name: String,
+    atr: Atr,
+    /// There until the slot is dropped.
+    card: Option<Card>,
+    /// Keeps the connection to the service open as long as the card.
+    _context: Context,
+}
+
+impl fmt::Debug for PcscSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PcscSlot").field("name", &self.name).field("atr", &self.atr).finish_non_exhaustive()
+    }
+}
+
+impl PcscSlot {
+    /// Connects to the card in the reader called `reader`, sharing it with other programs.
+    ///
+    /// # Errors
+    /// [`Fault::NoService`], [`Fault::NoSuchReader`], [`Fault::NoCard`], [`Fault::InUse`], [`Fault::Mute`], or another that the service reports.
+    pub fn connect(reader: &str) -> Result<Self, Fault> {
+        let context = establish()?;
+        let unknown = || Fault::NoSuchReader(reader.to_owned());
+        let name = CString::new(reader).map_err(|_| unknown())?;
+        let card = context.connect(&name, ShareMode::Shared, Protocols::ANY).map_err(|error| match error {
+            pcsc::Error::UnknownReader => unknown(),
+            error => fault(error),
+        })?;
+        let status = card.status2_owned().map_err(fault)?;
+        let atr = Atr::new(status.atr()).ok_or(Fault::Mute)?;
+        Ok(Self { name: reader.to_owned(), atr, card: Some(card), _context: context })
+    }
+}
+
+/// Left to itself, the crate resets a card that it disconnects from, in the middle of what others do with it.
+impl Drop for PcscSlot {
+    fn drop(&mut self) {
+        if let Some(card) = self.card.take() {
+            let _ = card.disconnect(Disposition::LeaveCard);
+        }
+    }
+}
+
+impl Slot for PcscSlot {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn atr(&self) -> Atr {
+        self.atr
+    }
+
+    /// A card that somebody has reset since is connected to again: nothing was said to it yet.
+    fn begin(&mut self) -> Result<Conversation<'_>, Fault> {
+        let card = self.card.as_mut().ok_or(Fault::Removed)?;
+        let transaction = match card.transaction2() {
+            Ok(transaction) => transaction,
+            Err((card, pcsc::Error::ResetCard)) => {
+                card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard).map_err(fault)?;
+                card.transaction().map_err(fault)?
+            }
+            Err((_, error)) => return Err(fault(error)),
+        };
+        Ok(Conversation::new(PcscConversation(transaction)))
+    }
+}
+
+/// A transaction, which ends when it is dropped and leaves the card as it is.
+struct PcscConversation<'c>(Transaction<'c>);
+
+impl Reader for PcscConversation<'_> {
+    type Error = Fault;
+
+    fn reset(&mut self) -> Result<Atr, Fault> {
+        self.0.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::ResetCard).map_err(fault)?;
+        let status = self.0.status2_owned().map_err(fault)?;
+        Atr::new(status.atr()).ok_or(Fault::Mute)
+    }
+
+    fn transmit(&mut self, command: &[u8], response: &mut [u8]) -> Result<usize, Fault> {
+        self.0.transmit(command, response).map(<[u8]>::len).map_err(fault)
+    }
+}
+
+fn establish() -> Result<Context, Fault> {
+    Context::establish(Scope::User).map_err(fault)
+}
+
+/// What the service reports, in the terms of this module.
+fn fault(error: pcsc::Error) -> Fault {
+    use pcsc::Error;
+    match error {
+        Error::NoService | Error::ServiceStopped | Error::NoAccess => Fault::NoService,
+        Error::NoReadersAvailable => Fault::NoReader,
+        Error::NoSmartcard => Fault::NoCard,
+        Error::RemovedCard | Error::ReaderUnavailable => Fault::Removed,
+        Error::ResetCard => Fault::Reset,
+        Error::SharingViolation => Fault::InUse,
+        Error::UnresponsiveCard | Error::UnpoweredCard | Error::UnsupportedCard | Error::InvalidAtr => Fault::Mute,
+        Error::NotTransacted | Error::CommError | Error::InsufficientBuffer => Fault::NotTransacted,
+        error => Fault::Other(error.to_string()),
+    }
+}
