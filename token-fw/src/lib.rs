@@ -18,10 +18,16 @@
     )
 )]
 
+mod applets;
 pub mod card;
 pub mod ccid;
+mod dispatch;
 pub mod icc;
 pub mod platform;
+mod session;
+mod stack;
+mod touch;
 
 pub use icc::{Icc, Progress};
 pub use platform::{Instant, Platform};
+pub use stack::Token;

@@ -271,6 +271,9 @@ pub const AGREE_LEN: usize = 1 + 97;
 /// Octets of what is signed: a hash, padded with zeros on its left.
 pub const HASH_LEN: usize = 48;
 
+/// Octets of the longest hash that PSO: HASH of 2025 takes, that of SHA-512.
+pub const MAX_HASH_LEN: usize = 64;
+
 /// Octets of a signature, `r || s`.
 pub const SIGNATURE_LEN: usize = 96;
 

@@ -60,6 +60,10 @@ impl fmt::Debug for Atr {
     }
 }
 
+/// Answer to reset of a card of this project that nobody has personalised: the interface octets of the ID-card of 2018, and "CDOC2" as the
+/// card issuer's data (ISO 7816-4, 8.1.1.2). No host software takes it for an ID-card.
+pub const BLANK_ATR: Atr = Atr::new(b"\x3B\xD7\x96\x00\x80\xB1\xFE\x45\x1F\x83\x80\x55\x43\x44\x4F\x43\x32\xBB").unwrap();
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -68,6 +72,12 @@ mod tests {
     #[test]
     fn shows_its_octets() {
         assert_eq!(std::format!("{:?}", Atr::new(b"\x3B\x00").unwrap()), "3B00");
+    }
+
+    /// ISO 7816-3, 8.2.5: the exclusive or of T0 to TCK is zero.
+    #[test]
+    fn check_octet_of_a_blank_card_is_right() {
+        assert_eq!(BLANK_ATR.octets()[1..].iter().fold(0, |sum, octet| sum ^ octet), 0);
     }
 
     #[test]
