@@ -79,8 +79,8 @@ impl<'a, B: UsbBus> Ccid<'a, B> {
     /// # Errors
     /// What [`UsbBusAllocator::alloc`] says: the bus has too few endpoints.
     pub fn new(bus: &'a UsbBusAllocator<B>) -> Result<Self> {
-        #[expect(clippy::cast_possible_truncation, reason = "64")]
-        const PACKET: u16 = PACKET_LEN as u16;
+        const PACKET: u16 = 64;
+        const _: () = assert!(PACKET as usize == PACKET_LEN);
         Ok(Self {
             interface: bus.interface(),
             bulk_out: bus.alloc(None, EndpointType::Bulk, PACKET, 0)?,
@@ -159,8 +159,11 @@ impl<B: UsbBus> UsbClass<B> for Ccid<'_, B> {
     fn control_out(&mut self, transfer: ControlOut<'_, '_, '_, B>) {
         let request = *transfer.request();
         match (request.request_type, request.recipient, request.request) {
-            (RequestType::Standard, Recipient::Device, Request::SET_CONFIGURATION) => {
-                // what a host before has left in the endpoint
+            // of any other value the device says that there is none, and stays as it is
+            (RequestType::Standard, Recipient::Device, Request::SET_CONFIGURATION)
+                if request.value <= u16::from(CONFIGURATION_VALUE) =>
+            {
+                // what the host before has left in the endpoint
                 let mut packet = Zeroizing::new([0; PACKET_LEN]);
                 let _ = self.bulk_out.read(&mut packet[..]);
                 self.restart(request.value == u16::from(CONFIGURATION_VALUE));
