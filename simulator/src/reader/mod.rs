@@ -7,6 +7,7 @@ mod pcap;
 #[cfg(test)]
 pub(crate) mod test_card;
 mod tracer;
+pub mod usbip;
 mod vpcd;
 mod watch;
 
