@@ -19,6 +19,7 @@ use super::slot::Slot;
 use super::store::Log;
 use super::{Card, Fault, PinError};
 use crate::Platform;
+use crate::platform::ROOT_KEY_LEN;
 
 const VERIFIER_LEN: usize = 32;
 
@@ -58,8 +59,8 @@ impl Record {
 }
 
 /// The MAC that is the verifier of `block` for `pin`, not yet finished.
-fn verifier<P: Platform>(platform: &P, pin: PinRef, block: &PinBlock) -> Result<Hmac<Sha256>, Fault> {
-    let key = derive(platform.root_key(), Purpose::Pin)?;
+fn verifier(root_key: &[u8; ROOT_KEY_LEN], pin: PinRef, block: &PinBlock) -> Result<Hmac<Sha256>, Fault> {
+    let key = derive(root_key, Purpose::Pin)?;
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_ref()).map_err(|_| Fault::Corrupt)?;
     mac.update(&[Slot::pin(pin).number()]);
     mac.update(block.expose());
@@ -117,7 +118,9 @@ impl<P: Platform> Card<P> {
         let record = self.pin_record(pin)?;
         let left = record.tries.left.checked_sub(1).ok_or(PinError::Blocked)?;
         self.put_pin(pin, left, record.tries.most, &record.verifier)?;
-        verifier(&self.platform, pin, block)?.verify_slice(record.verifier.as_ref()).map_err(|_| PinError::Wrong { left })?;
+        verifier(self.platform.root_key(), pin, block)?
+            .verify_slice(record.verifier.as_ref())
+            .map_err(|_| PinError::Wrong { left })?;
         Ok(record)
     }
 
@@ -130,7 +133,7 @@ impl<P: Platform> Card<P> {
     }
 
     fn set_pin(&mut self, pin: PinRef, block: &PinBlock, most: u8) -> Result<(), Fault> {
-        let verifier = finished(verifier(&self.platform, pin, block)?);
+        let verifier = finished(verifier(self.platform.root_key(), pin, block)?);
         self.put_pin(pin, most, most, &verifier)
     }
 
@@ -143,11 +146,41 @@ impl<P: Platform> Card<P> {
         if !block.is_valid_for(pin) {
             return Err(Fault::Invalid);
         }
-        let verifier = finished(verifier(&self.platform, pin, block)?);
+        let verifier = finished(verifier(self.platform.root_key(), pin, block)?);
         self.put_into(log, Slot::pin(pin), &[&[MAX_TRIES, MAX_TRIES], verifier.as_ref()]).map(|_| ())
     }
 }
 
 fn finished(mac: Hmac<Sha256>) -> Zeroizing<[u8; VERIFIER_LEN]> {
     Zeroizing::new(mac.finalize().into_bytes().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Computed with Python's hmac from the formulas at the top; the root key is 00 01 .. 1F.
+    #[test]
+    fn verifier_is_what_others_compute() {
+        let root_key = core::array::from_fn(|index| u8::try_from(index).unwrap());
+        let verifier = finished(verifier(&root_key, PinRef::Pin1, &PinBlock::new(b"1234").unwrap()).unwrap());
+        assert_eq!(
+            *verifier,
+            [
+                0xF8, 0xEC, 0xA5, 0x50, 0x4F, 0xB1, 0xBF, 0x51, 0x94, 0x43, 0xC6, 0x69, 0x6E, 0x45, 0xB9, 0xA4, 0x52, 0xDB, 0xA7,
+                0x4E, 0xF0, 0xDE, 0x2E, 0xE3, 0xD5, 0xA2, 0x66, 0x8C, 0xA7, 0xB2, 0x75, 0x5B
+            ]
+        );
+    }
+
+    #[test]
+    fn record_with_more_tries_than_most_is_none() {
+        let record = |left, len: usize| {
+            let mut octets = [0; 40];
+            octets[..2].copy_from_slice(&[left, 3]);
+            Record::parse(&octets[..2 + len]).is_some()
+        };
+        assert!(record(3, 32) && record(0, 32));
+        assert!(!record(4, 32) && !record(3, 31) && !record(3, 33));
+    }
 }

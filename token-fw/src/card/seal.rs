@@ -139,3 +139,81 @@ struct Parts<'s> {
     text: &'s mut [u8],
     rest: &'s mut [u8],
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_core::{TryCryptoRng, TryRng};
+
+    use super::*;
+
+    /// The root key that the values below are for.
+    const ROOT_KEY: [u8; 32] = *b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0A\x0B\x0C\x0D\x0E\x0F\
+        \x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1A\x1B\x1C\x1D\x1E\x1F";
+    const HEADER: [u8; 8] = [1, 1, 0, 5, 0, 0, 0, 9];
+
+    struct Sevens;
+
+    impl TryRng for Sevens {
+        type Error = core::convert::Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            Ok(0x0707_0707)
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            Ok(0x0707_0707_0707_0707)
+        }
+
+        fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
+            out.fill(7);
+            Ok(())
+        }
+    }
+
+    impl TryCryptoRng for Sevens {}
+
+    fn sealed() -> (Scratch, Zeroizing<[u8; 32]>) {
+        let key = derive(&ROOT_KEY, Purpose::Seal).unwrap();
+        let mut scratch = Scratch::new();
+        assert_eq!(scratch.fill(&[b"hel", b"", b"lo"]), Ok(5));
+        scratch.seal(&key, &mut Sevens, &HEADER, 5).unwrap();
+        (scratch, key)
+    }
+
+    /// Computed with Python's hmac and the AES-GCM of its package cryptography, from the formulas at the top.
+    #[test]
+    fn body_is_what_others_compute() {
+        const BODY: &[u8] = b"\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\
+            \xbd\x9a\xc7\x63\xba\x8c\x75\x78\xa4\x93\x31\xc4\x05\xf0\xe0\x54\xba\xf0\x4d\x35\x97\xFF\xFF\xFF";
+        assert_eq!(sealed().0.body(BODY.len()).unwrap(), BODY);
+    }
+
+    #[test]
+    fn body_opens_under_its_own_header_and_key_only() {
+        let (mut scratch, key) = sealed();
+        scratch.open(&key, &HEADER, 5).unwrap();
+        assert_eq!(scratch.plaintext(5), b"hello");
+        for bit in 0..64 {
+            let mut header = HEADER;
+            header[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(sealed().0.open(&key, &header, 5), Err(Fault::Corrupt));
+        }
+        assert_eq!(sealed().0.open(&derive(&ROOT_KEY, Purpose::Pin).unwrap(), &HEADER, 5), Err(Fault::Corrupt));
+        assert_eq!(sealed().0.open(&key, &HEADER, 4), Err(Fault::Corrupt));
+    }
+
+    #[test]
+    fn longest_plaintext_fits_and_no_longer_one() {
+        let mut scratch = Scratch::new();
+        assert_eq!(scratch.fill(&[&[1; MAX_PLAINTEXT_LEN]]), Ok(MAX_PLAINTEXT_LEN));
+        assert_eq!(scratch.fill(&[&[1; MAX_PLAINTEXT_LEN], &[1]]), Err(Fault::Invalid));
+        assert_eq!(scratch.fill(&[&[1; SCRATCH_LEN]]), Err(Fault::Invalid));
+    }
+
+    #[test]
+    fn wiped_is_empty() {
+        let (mut scratch, _) = sealed();
+        scratch.wipe();
+        assert_eq!(scratch.0, [0; SCRATCH_LEN]);
+    }
+}
