@@ -23,6 +23,8 @@ use core::fmt;
 use rand_core::TryRng as _;
 use token_proto::{KeyRef, Profile};
 
+pub use cdoc2_nostd::Curve;
+
 pub use administrator::{ADMINISTRATOR_KEY_LEN, Administrator, CHALLENGE_LEN};
 pub use fault::{AdministratorError, Fault, KeyError, PinError};
 pub use key::{KeyInfo, KeySource, MAX_POINT_LEN};
