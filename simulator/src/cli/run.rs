@@ -1,0 +1,76 @@
+//! `run`: a token in a reader.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use token_fw::Token;
+
+use super::{Error, Run, TouchArg, card};
+use crate::hw::{Board, Person, RealClock, Rng};
+use crate::reader::{End, Observer, Pcap, Tracer, Vpcd, Watched};
+use crate::state::State;
+
+/// A token that is looked at as the command line says.
+type WatchedToken = Watched<Token<Board>, Vec<Box<dyn Observer>>>;
+
+pub(super) fn execute(args: &Run, out: &mut impl Write) -> Result<(), Error> {
+    let path = &args.state.state;
+    let board = State::open(path).map_err(Error::failed)?.board(Rng::system());
+    let board = board.with_person(match args.touch {
+        TouchArg::Auto => Person::Eager,
+        TouchArg::Ask => Person::asked(io::stderr(), io::stdin()),
+        TouchArg::Never => Person::Absent,
+    });
+    let card = card(board, path)?;
+    let mut observers: Vec<Box<dyn Observer>> = Vec::new();
+    if args.trace {
+        observers.push(Box::new(Tracer::new(io::stderr())));
+    }
+    if let Some(path) = &args.pcap {
+        observers.push(Box::new(pcap(path).map_err(|error| Error::failed(format!("{}: {error}", path.display())))?));
+    }
+    let token = Watched::new(Token::new(card), observers);
+    if let Some(address) = &args.reader.vpcd {
+        return vpcd(token, address, out);
+    }
+    Err(Error::usage("no reader is given: use --vpcd"))
+}
+
+/// Tells that the token can be used from now on. Whoever does not listen any more does not need to know.
+fn ready(out: &mut impl Write, reader: &str, address: &str) {
+    let _ = writeln!(out, "ready {reader} {address}").and_then(|()| out.flush());
+}
+
+fn vpcd(mut token: WatchedToken, address: &str, out: &mut impl Write) -> Result<(), Error> {
+    let failed = |error: io::Error| Error::failed(format!("{address}: {error}"));
+    let vpcd = Vpcd::connect(address)
+        .map_err(|error| Error::failed(format!("{address}: {error}; is pcscd running, with vpcd listening there?")))?;
+    let remover = vpcd.remover();
+    on_signal(move || remover.remove()).map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
+    match vpcd.run(&mut token, &RealClock::default(), || ready(out, "vpcd", address)).map_err(failed)? {
+        End::Removed => Ok(()),
+        End::ReaderGone => {
+            Err(Error::failed(format!("{address}: the reader is gone: pcscd has ended, or has another card in this reader")))
+        }
+    }
+}
+
+/// Calls `end` when the program is asked to end.
+fn on_signal(end: impl Fn() + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || signals.forever().for_each(|_| end()))?;
+    Ok(())
+}
+
+fn pcap(path: &Path) -> io::Result<Pcap<std::fs::File>> {
+    let is_pipe = path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo());
+    let file = OpenOptions::new().write(true).create_new(!is_pipe).open(path)?;
+    let path = path.to_owned();
+    Pcap::new(file, move |error| {
+        let _ = writeln!(io::stderr(), "token-sim: {}: {error}; nothing more is written to it", path.display());
+    })
+}
