@@ -248,3 +248,58 @@ impl Slot {
         Answer::done(header, self.status(), data)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use heapless::VecView;
+    use token_proto::Atr;
+
+    use super::*;
+
+    /// Answers each command by itself.
+    struct Echo;
+
+    impl Icc for Echo {
+        fn power_on(&mut self) -> Atr {
+            Atr::new(&[0x3B, 0x00]).unwrap()
+        }
+
+        fn power_off(&mut self) {}
+
+        fn command(&mut self, _: Instant, command: &[u8], response: &mut VecView<u8>) -> Progress {
+            response.extend_from_slice(command).unwrap();
+            Progress::Done
+        }
+
+        fn resume(&mut self, _: Instant, _: &mut VecView<u8>) -> Progress {
+            Progress::Done
+        }
+    }
+
+    fn message(packet: &[u8]) -> Message {
+        Message { header: Header::parse(packet).0, sound: true }
+    }
+
+    #[test]
+    fn command_is_wiped_as_soon_as_the_card_has_taken_it_and_the_response_with_the_host() {
+        let mut slot = Slot::new();
+        slot.message(Instant::default(), &message(&[0x62, 0, 0, 0, 0, 0, 0, 1, 0, 0]), &mut Echo).unwrap();
+        slot.apdu.extend_from_slice(&[1, 2, 3]).unwrap();
+        let answer = slot.message(Instant::default(), &message(&[0x6F, 3, 0, 0, 0, 0, 1, 0, 0, 0]), &mut Echo).unwrap();
+        assert_eq!(answer.data, Data::Response);
+        assert_eq!((&slot.apdu[..], &slot.response[..]), (&[][..], &[1, 2, 3][..]));
+        slot.orphan();
+        assert!(slot.response.is_empty());
+    }
+
+    #[test]
+    fn beginning_of_a_command_is_wiped_with_the_host() {
+        let mut slot = Slot::new();
+        slot.message(Instant::default(), &message(&[0x62, 0, 0, 0, 0, 0, 0, 1, 0, 0]), &mut Echo).unwrap();
+        slot.apdu.extend_from_slice(&[1, 2, 3]).unwrap();
+        slot.message(Instant::default(), &message(&[0x6F, 3, 0, 0, 0, 0, 1, 0, 1, 0]), &mut Echo).unwrap();
+        assert_eq!(slot.apdu[..], [1, 2, 3]);
+        slot.orphan();
+        assert!(slot.apdu.is_empty());
+    }
+}

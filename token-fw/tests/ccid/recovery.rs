@@ -93,6 +93,19 @@ fn octets_after_the_end_are_a_wrong_length() {
     });
 }
 
+#[test]
+fn octets_after_the_end_of_a_command_too_long_are_swallowed_with_it() {
+    powered(|host| {
+        let mut message = host.compose(0x6F, [0; 3], &vec![0x65; 4096]);
+        message[1..5].copy_from_slice(&3000u32.to_le_bytes());
+        host.send(&message);
+        let answer = host.message().unwrap();
+        assert_eq!((answer[6], answer[7], answer[8]), (message[6], 0x40, 1));
+        assert_eq!(host.fetch(), None);
+        host.recovers();
+    });
+}
+
 /// Goes away while the device is anywhere in its work, and lets `begin` be the next host.
 fn host_goes_away(begin: impl Fn(&mut Host<'_>)) {
     powered(|host| {
@@ -101,13 +114,18 @@ fn host_goes_away(begin: impl Fn(&mut Host<'_>)) {
         let wait = host.compose(0x6F, [0; 3], &[WAIT, 0x20, 0]);
         let abort = host.compose(0x72, [0; 3], &[]);
         type Leave<'a> = Box<dyn Fn(&mut Host<'_>) + 'a>;
-        let leave: [Leave<'_>; 7] = [
+        let leave: [Leave<'_>; 8] = [
             Box::new(|_| {}),
             Box::new(|host| host.send(&long[..128])),
             Box::new(|host| host.send(&long)),
             Box::new(|host| {
                 host.send(&long);
                 host.fetch().unwrap();
+            }),
+            Box::new(|host| {
+                host.send(&long);
+                // stays in the endpoint while the answer before it is not fetched
+                host.send(&first_block);
             }),
             Box::new(|host| host.send(&first_block)),
             Box::new(|host| {
