@@ -75,6 +75,32 @@ fn unreadable_tries_are_no_tries() {
     assert_eq!(card.unblock(&puk, PinRef::Pin1, &pin("4321")), Err(PinError::Fault(Fault::Corrupt)));
 }
 
+/// A record that was the latest once is not the latest again because it stands there again.
+#[test]
+fn replayed_record_is_refused() {
+    // header, commit word, and 34 octets sealed
+    const RECORD_LEN: usize = 16 + 4 + 64;
+    let mut card = card();
+    for left in [2, 1] {
+        assert_eq!(card.verify(PinRef::Pin1, &pin("9999")), Err(PinError::Wrong { left }));
+    }
+    let mut board = card.into_platform();
+    let bank = &mut board.flash.cells[..5 * crate::board::PAGE_LEN - 32];
+    // whole words, of which the last octets may be erased ones
+    let end = (bank.iter().rposition(|octet| *octet != 0xFF).unwrap() + 1).next_multiple_of(4);
+    bank.copy_within(end - 2 * RECORD_LEN..end - RECORD_LEN, end);
+    assert_eq!(bank[end], 1, "the slot of PIN1");
+    assert_eq!(Card::new(board).unwrap_err(), Fault::Corrupt);
+}
+
+/// The bank in use is known by its other end, too.
+#[test]
+fn lost_mark_is_no_blank_card() {
+    let mut board = card().into_platform();
+    board.flash.cells[..32].fill(0xFF);
+    assert_eq!(Card::new(board).unwrap_err(), Fault::Corrupt);
+}
+
 /// Whatever is in the flash, the card opens or says why not.
 #[test]
 fn noise_is_no_card() {
