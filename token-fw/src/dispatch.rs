@@ -34,8 +34,10 @@ impl Channel {
 
     /// Forgets everything.
     pub(crate) fn wipe(&mut self) {
-        self.buffer.zeroize();
-        self.content = Content::Nothing;
+        if !matches!(self.content, Content::Nothing) {
+            self.buffer.zeroize();
+            self.content = Content::Nothing;
+        }
     }
 
     /// Whether data of a chain with this header is here.
