@@ -166,13 +166,13 @@ fn reset_leaves_nothing_of_the_host_before() {
 fn new_configuration_leaves_nothing_but_a_packet_in_the_endpoint() {
     host_goes_away(|host| {
         host.configure(1);
-        while host.fetch().is_some() {}
+        host.fetch();
     });
     host_goes_away(|host| {
         host.configure(0);
         assert!(!host.card.is_powered());
         host.configure(1);
-        while host.fetch().is_some() {}
+        host.fetch();
     });
 }
 
@@ -198,6 +198,15 @@ fn host_that_fetches_no_answer_is_not_served_further() {
         }
         assert_eq!(host.card.commands, 10);
         host.recovers();
+    });
+}
+
+#[test]
+fn device_asks_to_be_called_again_until_all_packets_are_read() {
+    powered(|host| {
+        let message = host.compose(0x6F, [0; 3], &[0; 20_000]);
+        host.burst(&message);
+        assert_eq!(host.message().unwrap()[8], 1);
     });
 }
 

@@ -144,6 +144,12 @@ impl Host<'_> {
         octets.chunks(PACKET_LEN).for_each(|packet| self.packet(packet));
     }
 
+    /// Puts all packets of `octets` on their way before the device is called.
+    pub(crate) fn burst(&mut self, octets: &[u8]) {
+        octets.chunks(PACKET_LEN).for_each(|packet| self.wire.send(BULK_OUT, packet));
+        self.poll();
+    }
+
     /// Fetches a packet, if there is one.
     pub(crate) fn fetch(&mut self) -> Option<Vec<u8>> {
         let packet = self.wire.fetch(BULK_IN);
