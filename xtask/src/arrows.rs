@@ -19,6 +19,7 @@ const ARROWS: &[(&str, Arrows)] = &[
     ("token-proto", Arrows::To(&[])),
     ("token-fw", Arrows::To(&["token-proto", CORE])),
     ("simulator", Arrows::To(&["token-fw", "token-proto"])),
+    ("libusb-shim", Arrows::To(&["simulator", "token-fw", "token-proto"])),
     ("cdoc2", Arrows::To(&[CORE])),
     ("cdoc2-client", Arrows::To(&["cdoc2", "token-proto"])),
     ("cdoc2-cli", Arrows::To(&["cdoc2", "cdoc2-client"])),

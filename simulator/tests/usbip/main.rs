@@ -283,7 +283,7 @@ fn device_that_panics_is_gone() {
 fn stock_client_lists_the_devices() {
     let server = server(2);
     let port = server.address().port().to_string();
-    let output = Command::new("usbip").args(["--tcp-port", &port, "list", "-r", "127.0.0.1"]).output();
+    let output = Command::new("/usr/sbin/usbip").args(["--tcp-port", &port, "list", "-r", "127.0.0.1"]).output();
     let output = output.expect("the program usbip is needed: scripts/bootstrap installs it");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{output:?}");

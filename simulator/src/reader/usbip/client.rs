@@ -37,6 +37,9 @@ pub enum TransferError {
     /// The device did not answer in time; the transfer was given up.
     #[error("the USB device did not answer in time")]
     TimedOut,
+    /// The transfer was given up while it was waited for, or is none.
+    #[error("the USB transfer was given up")]
+    GivenUp,
     /// The connection is lost, and with it the device.
     #[error("the connection to the USB device is lost")]
     Lost,
@@ -182,14 +185,14 @@ impl Attachment {
     /// [`TransferError`].
     pub fn wait(&self, seq: u32, timeout: Option<Duration>) -> Result<Completed, TransferError> {
         let ended = |transfers: &mut Transfers| match transfers.waiting.remove(&seq) {
-            Some(Waiting::Ended(completed)) => Some(completed),
+            Some(Waiting::Ended(completed)) => Some(Ok(completed)),
             Some(other) => {
                 transfers.waiting.insert(seq, other);
                 None
             }
-            None => None,
+            None => Some(Err(TransferError::GivenUp)),
         };
-        self.until(timeout, ended)
+        self.until(timeout, ended)?
     }
 
     /// Gives the transfer `seq` up. If it has ended before, this is how.
@@ -201,6 +204,8 @@ impl Attachment {
         let answered = |transfers: &mut Transfers| {
             matches!(transfers.waiting.get(&seq), Some(Waiting::Unlinked)).then(|| {
                 transfers.waiting.remove(&seq);
+                // Whoever waits for it must look up.
+                self.pending.changed.notify_all();
                 transfers.waiting.remove(&victim)
             })
         };
