@@ -103,6 +103,16 @@ impl Vpcd {
     }
 }
 
+/// vpcd sends the length and the message in two writes, and TCP keeps the second back until the first is acknowledged, which takes 40 ms
+/// unless the other side hurries. It forgets that it was told to, so that it is told for each message. Where that cannot be done, the card is
+/// slow, and that is all.
+fn acknowledge_at_once(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::sockopt::set_tcp_quickack(stream, true);
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
+}
+
 struct Session<'a, I: Icc, C, F> {
     slot: &'a Slot,
     icc: &'a mut I,
@@ -119,10 +129,12 @@ impl<I: Icc, C: Clock, F: FnOnce()> Session<'_, I, C, F> {
         let mut message = Zeroizing::new(Vec::new());
         loop {
             let mut len = [0; 2];
+            acknowledge_at_once(stream);
             match stream.read(&mut len)? {
                 0 => return Ok(End::ReaderGone),
                 read => stream.read_exact(&mut len[read..])?,
             }
+            acknowledge_at_once(stream);
             message.resize(usize::from(u16::from_be_bytes(len)), 0);
             stream.read_exact(&mut message)?;
             match message[..] {
