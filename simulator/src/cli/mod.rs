@@ -18,6 +18,9 @@ use crate::personalise::DocumentNumber;
 use crate::reader;
 use crate::state::State;
 
+/// Where usbip(8) looks for devices on this machine.
+const USBIP_ADDRESS: &str = "127.0.0.1:3240";
+
 /// Simulates smart-card tokens with the Estonian ID-card and CDOC2 on them.
 ///
 /// The firmware is the real one; its hardware is a file. Whoever reads that file has the token's keys: simulated tokens are for tests.
@@ -134,6 +137,9 @@ pub struct ReaderArgs {
     /// A reader of pcscd's vpcd driver; its second one is at 127.0.0.1:35964.
     #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = reader::DEFAULT_ADDRESS)]
     vpcd: Option<String>,
+    /// A USB port: the token is a CCID reader with its card, and is served over USB/IP at this address, to be attached by usbip(8).
+    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = USBIP_ADDRESS)]
+    usbip: Option<String>,
 }
 
 /// Arguments of `info`.

@@ -1,9 +1,12 @@
 //! `run`: a token in a reader.
 
-use std::fs::OpenOptions;
+use std::fmt::Display;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -11,11 +14,12 @@ use token_fw::Token;
 
 use super::{Error, Run, TouchArg, card};
 use crate::hw::{Board, Person, RealClock, Rng};
+use crate::reader::usbip::{Server, ccid_device};
 use crate::reader::{End, Observer, Pcap, Tracer, Vpcd, Watched};
 use crate::state::State;
 
 /// A token that is looked at as the command line says.
-type WatchedToken = Watched<Token<Board>, Vec<Box<dyn Observer>>>;
+type WatchedToken = Watched<Token<Board>, Vec<Box<dyn Observer + Send>>>;
 
 pub(super) fn execute(args: &Run, out: &mut impl Write) -> Result<(), Error> {
     let path = &args.state.state;
@@ -26,23 +30,25 @@ pub(super) fn execute(args: &Run, out: &mut impl Write) -> Result<(), Error> {
         TouchArg::Never => Person::Absent,
     });
     let card = card(board, path)?;
-    let mut observers: Vec<Box<dyn Observer>> = Vec::new();
+    let mut observers: Vec<Box<dyn Observer + Send>> = Vec::new();
     if args.trace {
         observers.push(Box::new(Tracer::new(io::stderr())));
     }
     if let Some(path) = &args.pcap {
         observers.push(Box::new(pcap(path).map_err(|error| Error::failed(format!("{}: {error}", path.display())))?));
     }
+    let serial = card.document_number().map_or_else(|_| "blank".into(), |number| String::from_utf8_lossy(number).into_owned());
     let token = Watched::new(Token::new(card), observers);
-    if let Some(address) = &args.reader.vpcd {
-        return vpcd(token, address, out);
+    match (&args.reader.vpcd, &args.reader.usbip) {
+        (Some(address), _) => vpcd(token, address, out),
+        (None, Some(address)) => usbip(token, serial, address, out),
+        (None, None) => Err(Error::usage("no reader is given: use --vpcd or --usbip")),
     }
-    Err(Error::usage("no reader is given: use --vpcd"))
 }
 
 /// Tells that the token can be used from now on. Whoever does not listen any more does not need to know.
-fn ready(out: &mut impl Write, reader: &str, address: &str) {
-    let _ = writeln!(out, "ready {reader} {address}").and_then(|()| out.flush());
+fn ready(out: &mut impl Write, reader: &str, place: &str) {
+    let _ = writeln!(out, "ready {reader} {place}").and_then(|()| out.flush());
 }
 
 fn vpcd(mut token: WatchedToken, address: &str, out: &mut impl Write) -> Result<(), Error> {
@@ -50,7 +56,7 @@ fn vpcd(mut token: WatchedToken, address: &str, out: &mut impl Write) -> Result<
     let vpcd = Vpcd::connect(address)
         .map_err(|error| Error::failed(format!("{address}: {error}; is pcscd running, with vpcd listening there?")))?;
     let remover = vpcd.remover();
-    on_signal(move || remover.remove()).map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
+    on_signal(move || remover.remove())?;
     match vpcd.run(&mut token, &RealClock::default(), || ready(out, "vpcd", address)).map_err(failed)? {
         End::Removed => Ok(()),
         End::ReaderGone => {
@@ -59,14 +65,31 @@ fn vpcd(mut token: WatchedToken, address: &str, out: &mut impl Write) -> Result<
     }
 }
 
-/// Calls `end` when the program is asked to end.
-fn on_signal(end: impl Fn() + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    std::thread::Builder::new().name("signals".into()).spawn(move || signals.forever().for_each(|_| end()))?;
+fn usbip(token: WatchedToken, serial: String, address: &str, out: &mut impl Write) -> Result<(), Error> {
+    let failed = |error: &dyn Display| Error::failed(format!("{address}: {error}"));
+    let (end, ended) = mpsc::channel();
+    on_signal(move || {
+        // Fails at the second signal, when the first is heard already.
+        let _ = end.send(());
+    })?;
+    let mut server = Server::bind(address).map_err(|error| failed(&error))?;
+    let bus_id = server.plug_in(ccid_device(token, RealClock::default(), serial)).map_err(|error| failed(&error))?;
+    ready(out, "usbip", &format!("{} {bus_id}", server.address()));
+    // The sender lives as long as the thread of the signals, which does not end.
+    let _ = ended.recv();
     Ok(())
 }
 
-fn pcap(path: &Path) -> io::Result<Pcap<std::fs::File>> {
+/// Calls `end` when the program is asked to end.
+fn on_signal(end: impl Fn() + Send + 'static) -> Result<(), Error> {
+    let watch = || {
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        thread::Builder::new().name("signals".into()).spawn(move || signals.forever().for_each(|_| end()))
+    };
+    watch().map(|_| ()).map_err(|error: io::Error| Error::failed(format!("signals cannot be caught: {error}")))
+}
+
+fn pcap(path: &Path) -> io::Result<Pcap<File>> {
     let is_pipe = path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo());
     let file = OpenOptions::new().write(true).create_new(!is_pipe).open(path)?;
     let path = path.to_owned();
