@@ -26,7 +26,7 @@ const ARROWS: &[(&str, Arrows)] = &[
     // nothing may depend on these
     ("cdoc2-tests", Arrows::ToAnything),
     ("cdoc2-benches", Arrows::ToAnything),
-    ("panic-probe", Arrows::To(&[CORE])),
+    ("panic-probe", Arrows::To(&[CORE, FIRMWARE])),
     ("xtask", Arrows::To(&[])),
 ];
 

@@ -3,8 +3,8 @@
 //! ```text
 //! cargo xtask arrows                 who may depend on whom
 //! cargo xtask features [host|cross]  the core with no feature, with each one alone, and with all
-//! cargo xtask panics                 no path from the core into core::panicking
-//! cargo xtask sizes [--write]        flash, static RAM and stack of benches/thumb against the committed table
+//! cargo xtask panics                 no path from core or firmware into core::panicking
+//! cargo xtask sizes [--write]        flash, static RAM and stack of the microcontrollers' programs against the committed tables
 //! ```
 
 mod arrows;

@@ -1,4 +1,5 @@
-//! Flash, static RAM, peak stack and instructions of `benches/thumb`, against the table that is committed beside it.
+//! Flash and static RAM of the programs for microcontrollers, peak stack and instructions of the one that an emulator runs, each against the table
+//! that is committed beside it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,15 @@ use object::{File, Object, ObjectSection, SectionFlags, elf};
 
 use crate::{Result, cargo};
 
-/// The package that is measured.
-const PACKAGE: &str = "benches/thumb";
+/// A program that is measured: a package with a workspace of its own.
+struct Program {
+    folder: &'static str,
+    /// Whether QEMU has its machine.
+    runs: bool,
+}
+
+const PROGRAMS: [Program; 2] =
+    [Program { folder: "benches/thumb", runs: true }, Program { folder: "token-fw/boards/nrf52840-dongle", runs: false }];
 
 /// Growth that passes, in per cent: what another release of the compiler may cost.
 const TOLERANCE: u64 = 5;
@@ -22,34 +30,37 @@ const SMALL: u64 = 64;
 /// Where RAM begins; what lies below is flash.
 const RAM: u64 = 0x2000_0000;
 
-/// The gate: prints the table, and fails if a figure grew.
+/// The gate: prints the tables, and fails if a figure grew.
 pub(crate) fn check() -> Result<()> {
-    let committed = std::fs::read_to_string(table_path()).map_err(|error| format!("{}: {error}", table_path().display()))?;
-    let measured = measure()?;
-    println!("{:<46} {:>12} {:>12}", "sizes", "measured", "committed");
-    let committed = parse(&committed)?;
-    for (name, value) in &measured.figures {
-        let before =
-            committed.iter().find(|(known, _)| known == name).map_or_else(|| "none".into(), |(_, value)| value.to_string());
-        println!("{name:<46} {value:>12} {before:>12}");
+    let mut faults = Vec::new();
+    for program in &PROGRAMS {
+        let table = program.table();
+        let committed = std::fs::read_to_string(&table).map_err(|error| format!("{}: {error}", table.display()))?;
+        let measured = program.measure()?;
+        println!("{:<46} {:>12} {:>12}", program.folder, "measured", "committed");
+        let committed = parse(&committed)?;
+        for (name, value) in &measured.figures {
+            let before =
+                committed.iter().find(|(known, _)| known == name).map_or_else(|| "none".into(), |(_, value)| value.to_string());
+            println!("{name:<46} {value:>12} {before:>12}");
+        }
+        faults.extend(compare(&committed, &measured.figures).into_iter().map(|fault| format!("{}: {fault}", program.folder)));
     }
-    let faults = compare(&committed, &measured.figures);
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
 }
 
-/// Measures and writes the table.
+/// Measures and writes the tables.
 pub(crate) fn write() -> Result<()> {
-    let measured = measure()?;
-    let table = measured.figures.iter().fold(format!("# {}\n", measured.tools), |mut table, (name, value)| {
-        let _ = writeln!(table, "{name},{value}");
-        table
-    });
-    print!("{table}");
-    Ok(std::fs::write(table_path(), table)?)
-}
-
-fn table_path() -> PathBuf {
-    cargo::root().join(PACKAGE).join("sizes.csv")
+    for program in &PROGRAMS {
+        let measured = program.measure()?;
+        let table = measured.figures.iter().fold(format!("# {}\n", measured.tools), |mut table, (name, value)| {
+            let _ = writeln!(table, "{name},{value}");
+            table
+        });
+        print!("{}\n{table}", program.folder);
+        std::fs::write(program.table(), table)?;
+    }
+    Ok(())
 }
 
 /// Names and values, in the order of the table.
@@ -61,34 +72,42 @@ struct Measured {
     tools: String,
 }
 
-fn measure() -> Result<Measured> {
-    let manifest = cargo::root().join(PACKAGE).join("Cargo.toml");
-    same_versions(&manifest)?;
-    let mut build = cargo::cross();
-    build.args(["--quiet", "--locked", "--manifest-path"]).arg(&manifest);
-    build.arg("--target-dir").arg(cargo::target_directory()?.join("thumb"));
-    let program = cargo::artifacts(&mut build)?.into_iter().find_map(|artifact| artifact.executable);
-    let program = program.ok_or("sizes: cargo built no program")?.into_std_path_buf();
-    let octets = std::fs::read(&program)?;
-    let file = File::parse(&*octets)?;
-    let mut figures = memory(&file);
-    figures.extend(steps(&run(&program)?)?);
-    let comment = file.section_by_name(".comment").ok_or("sizes: the program does not say what made it")?;
-    let tools: Vec<&str> = str::from_utf8(comment.data()?)?.split('\0').filter(|tool| !tool.is_empty()).collect();
-    Ok(Measured { figures, tools: tools.join("; ") })
+impl Program {
+    fn table(&self) -> PathBuf {
+        cargo::root().join(self.folder).join("sizes.csv")
+    }
+
+    fn measure(&self) -> Result<Measured> {
+        let manifest = cargo::root().join(self.folder).join("Cargo.toml");
+        same_versions(self.folder, &manifest)?;
+        let mut build = cargo::cross();
+        build.args(["--quiet", "--locked", "--manifest-path"]).arg(&manifest);
+        build.arg("--target-dir").arg(cargo::target_directory()?.join("thumb"));
+        let program = cargo::artifacts(&mut build)?.into_iter().find_map(|artifact| artifact.executable);
+        let program = program.ok_or("sizes: cargo built no program")?.into_std_path_buf();
+        let octets = std::fs::read(&program)?;
+        let file = File::parse(&*octets)?;
+        let mut figures = memory(&file);
+        if self.runs {
+            figures.extend(steps(&run(&program)?)?);
+        }
+        let comment = file.section_by_name(".comment").ok_or("sizes: the program does not say what made it")?;
+        let tools: Vec<&str> = str::from_utf8(comment.data()?)?.split('\0').filter(|tool| !tool.is_empty()).collect();
+        Ok(Measured { figures, tools: tools.join("; ") })
+    }
 }
 
-/// The example has a lock file of its own: what it shares with the workspace must be the same there.
-fn same_versions(manifest: &Path) -> Result<()> {
-    let example = MetadataCommand::new().manifest_path(manifest).exec()?;
+/// The program has a lock file of its own: what it shares with the workspace must be the same there.
+fn same_versions(folder: &str, manifest: &Path) -> Result<()> {
+    let program = MetadataCommand::new().manifest_path(manifest).exec()?;
     let workspace = cargo::metadata()?;
     let known = || workspace.packages.iter();
-    for package in &example.packages {
+    for package in &program.packages {
         let replaces = |other: &&Package| other.name == package.name && compatible(&other.version, &package.version);
         if known().any(|other| replaces(&other))
             && !known().any(|other| other.name == package.name && other.version == package.version)
         {
-            return Err(format!("{PACKAGE}/Cargo.lock has {} {}, Cargo.lock another version", package.name, package.version).into());
+            return Err(format!("{folder}/Cargo.lock has {} {}, Cargo.lock another version", package.name, package.version).into());
         }
     }
     Ok(())

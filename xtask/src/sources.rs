@@ -20,11 +20,12 @@ pub(crate) fn functions(folder: &Path) -> Result<BTreeSet<String>> {
     Ok(found)
 }
 
-/// Names after `fn` at the start of a line, up to the tests at the end of a file.
+/// Names after `fn` at the start of a line, up to the tests at the end of a file. A trait's declaration without a body defines nothing.
 fn defined(source: &str) -> BTreeSet<String> {
     const BEFORE_FN: &[&str] = &["pub", "pub(crate)", "pub(super)", "const", "unsafe", "extern", "async"];
     let mut found = BTreeSet::new();
-    for line in source.lines().take_while(|line| !line.starts_with("mod tests")) {
+    let lines = source.lines().take_while(|line| !line.starts_with("mod tests"));
+    for line in lines.filter(|line| !line.ends_with(';')) {
         let mut words = line.split_whitespace().skip_while(|word| BEFORE_FN.contains(word));
         if words.next() == Some("fn")
             && let Some(name) = words.next().and_then(|word| word.split(['(', '<']).next())
@@ -43,7 +44,7 @@ mod tests {
 
     #[test]
     fn definitions_are_found_and_tests_are_not() {
-        let source = "fn a() {}\n    pub(crate) const fn b<T>(t: T) {}\n// fn c()\nfn $name() {}\nuse fn_like;\n\
+        let source = "fn a() {}\n    pub(crate) const fn b<T>(t: T) {}\n// fn c()\nfn $name() {}\nuse fn_like;\n    fn e(&self) -> u8;\n\
             #[cfg(test)]\nmod tests {\n    fn d() {}\n}\n";
         assert_eq!(defined(source).into_iter().collect::<Vec<_>>(), ["a", "b"]);
     }

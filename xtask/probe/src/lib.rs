@@ -1,8 +1,11 @@
-//! Gives the core's generic functions types, so that they are compiled and `cargo xtask panics` can look at them.
+//! Gives the generic functions of core and firmware types, so that they are compiled and `cargo xtask panics` can look at them.
 //!
-//! Nothing here runs. A generic function that the core gains must be called here: the gate compares the names.
+//! Nothing here runs. A generic function that one of them gains must be called here: the gate compares the names.
 #![no_std]
 #![allow(clippy::missing_errors_doc, reason = "each function is named after the one that it calls, and answers the same")]
+
+pub mod board;
+pub mod token;
 
 use cdoc2_nostd::decrypt::{self, Verified};
 use cdoc2_nostd::ecdh::{Point, SoftKey};
