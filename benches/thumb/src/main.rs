@@ -55,7 +55,7 @@ fn main() -> ! {
 }
 
 fn open(meter: &Meter) -> Result<(), Failure> {
-    let mut key = meter.step("load the private key", || SoftKey::<NistP384>::from_scalar(SCALAR))?;
+    let key = meter.step("load the private key", || SoftKey::<NistP384>::from_scalar(SCALAR))?;
     let (envelope, payload, record) = meter.step("parse the envelope and find the record", || find(&key))?;
     let kek = meter.step("ECDH and KEK", || key.kek(&record))?;
     let verified = meter.step("verify the header and derive the CEK", || Unverified::new(envelope, &record, &kek)?.verify())?;
