@@ -1,8 +1,10 @@
 //! What the tests of this crate share: headers as plain values, with two ways to and from their octets, the core's and that of `flatc`;
 //! containers that others wrote; the programs to run; and a place of their own for pcscd and the cards in its readers.
 
+pub mod desk;
 pub mod header;
 pub mod oracle;
+pub mod outcome;
 pub mod pcscd;
 pub mod program;
 pub mod strategy;
