@@ -7,5 +7,7 @@ mod common;
 mod access;
 mod cdoc2;
 mod client;
+mod doc;
 mod esteid;
+mod lengths;
 mod sealed;
