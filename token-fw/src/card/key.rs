@@ -22,6 +22,8 @@ use crate::Platform;
 pub const MAX_POINT_LEN: usize = Curve::Secp521r1.point_len();
 /// Octets of the longest private scalar.
 const MAX_SCALAR_LEN: usize = Curve::Secp521r1.field_len();
+/// Octets of the longest record of a key.
+pub(super) const MAX_RECORD_LEN: usize = 2 + MAX_SCALAR_LEN + MAX_POINT_LEN;
 
 /// How often random octets may miss the range of scalars; half of them miss only if the generator is broken.
 const ATTEMPTS: usize = 16;

@@ -12,6 +12,7 @@
 use embedded_storage::nor_flash::NorFlash;
 
 use super::Fault;
+use super::seal::{MAX_PLAINTEXT_LEN, OVERHEAD};
 use super::slot::Slot;
 
 /// Octets of the longest flash word that the store copes with.
@@ -43,9 +44,21 @@ impl<F: NorFlash> Words<F> {
     /// Octets before the body of a record.
     pub(super) const PREFIX_LEN: usize = Self::HEADER_LEN.saturating_add(Self::LEN);
 
-    /// `len` octets in whole words.
-    pub(super) fn whole(len: usize) -> usize {
-        len.next_multiple_of(Self::LEN)
+    /// Octets of the place of a body whose plaintext has `len` octets.
+    pub(super) fn body_len(len: usize) -> usize {
+        len.saturating_add(OVERHEAD).next_multiple_of(Self::LEN)
+    }
+
+    /// Octets of the record whose plaintext has `len` octets.
+    pub(super) fn record_len(len: usize) -> usize {
+        Self::PREFIX_LEN.saturating_add(Self::body_len(len))
+    }
+
+    /// Octets that a bank must have: both marks, the longest record of every slot, and one more, so that a full bank can always be
+    /// followed by another that takes the next record.
+    pub(super) fn min_bank_len() -> usize {
+        let records = Slot::all().fold(0, |sum: usize, slot| sum.saturating_add(Self::record_len(slot.max_len())));
+        records.saturating_add(Self::record_len(MAX_PLAINTEXT_LEN)).saturating_add(Self::MARK_LEN.saturating_mul(2))
     }
 
     /// Reads `octets` at `at`; both are multiples of a word.
@@ -191,12 +204,12 @@ impl Header {
 
     /// Octets of the body in whole words.
     pub(super) fn body_len<F: NorFlash>(&self) -> usize {
-        Words::<F>::whole(usize::from(self.len).saturating_add(super::seal::OVERHEAD))
+        Words::<F>::body_len(usize::from(self.len))
     }
 
     /// Octets of the whole record.
     pub(super) fn record_len<F: NorFlash>(&self) -> usize {
-        Words::<F>::PREFIX_LEN.saturating_add(self.body_len::<F>())
+        Words::<F>::record_len(usize::from(self.len))
     }
 
     /// What begins at `at`.

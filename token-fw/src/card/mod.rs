@@ -60,10 +60,11 @@ struct Loaded {
 impl<P: Platform> Card<P> {
     /// Opens the card in the flash of `platform`, and finishes what a power cut interrupted. A blank flash is a blank card.
     ///
-    /// The flash must be at least 64 KiB: half of it has to hold everything, the longest certificates included.
+    /// Half of the flash has to hold everything at its longest, and 2 KiB more: some 12 KiB where a word has 4 octets. More is good for
+    /// the flash's life, and 64 KiB in all will do for every flash.
     ///
     /// # Errors
-    /// The flash failed, or is not as a card left it: [`Fault::Corrupt`], also if the root key is another.
+    /// [`Fault::Capacity`]: the flash is too small. The flash failed, or is not as a card left it: [`Fault::Corrupt`], also if the root key is another.
     pub fn new(platform: P) -> Result<Self, Fault> {
         let mut platform = platform;
         let store = Store::open(platform.flash())?;
@@ -157,6 +158,10 @@ impl<P: Platform> Card<P> {
 
     fn seal(&mut self, slot: Slot, sequence: u32, parts: &[&[u8]]) -> Result<Header, Fault> {
         let len = self.scratch.fill(parts)?;
+        if len > slot.max_len() {
+            self.scratch.wipe();
+            return Err(Fault::Invalid);
+        }
         let header = Header { slot, len: u16::try_from(len).map_err(|_| Fault::Invalid)?, sequence };
         let sealed = derive(self.platform.root_key(), Purpose::Seal)
             .and_then(|key| self.scratch.seal(&key, self.platform.rng(), &header.bound(), len));

@@ -16,6 +16,9 @@ pub const DOCUMENT_NUMBER_LEN: usize = 9;
 /// Octets of the number of the key that a certificate is for.
 const KEY_LEN: usize = 4;
 
+/// Octets of the longest record of a certificate.
+pub(super) const MAX_CERTIFICATE_RECORD_LEN: usize = KEY_LEN + MAX_CERTIFICATE_LEN;
+
 impl<P: Platform> Card<P> {
     /// The certificate of `key` in DER, empty if there is none. It lies in the card's own buffer until the next call.
     ///

@@ -68,6 +68,9 @@ impl fmt::Debug for Personalisation<'_> {
     }
 }
 
+/// Octets of the holder's record.
+pub(super) const HOLDER_LEN: usize = 1 + DOCUMENT_NUMBER_LEN;
+
 /// Whose card it is.
 #[derive(Clone, Copy)]
 pub(super) struct Holder {

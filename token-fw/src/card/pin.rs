@@ -23,6 +23,9 @@ use crate::platform::ROOT_KEY_LEN;
 
 const VERIFIER_LEN: usize = 32;
 
+/// Octets of a PIN's record.
+pub(super) const RECORD_LEN: usize = 2 + VERIFIER_LEN;
+
 /// Tries of a PIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tries {

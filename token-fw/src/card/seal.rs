@@ -23,8 +23,8 @@ const TAG_LEN: usize = 16;
 /// Octets that sealing adds.
 pub(super) const OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 
-/// Octets of the longest plaintext: a certificate and the number of the key that it is for.
-pub(super) const MAX_PLAINTEXT_LEN: usize = super::MAX_CERTIFICATE_LEN + 4;
+/// Octets of the longest plaintext.
+pub(super) const MAX_PLAINTEXT_LEN: usize = super::object::MAX_CERTIFICATE_RECORD_LEN;
 
 /// Octets of the buffer: the longest body, up to the end of its last flash word.
 const SCRATCH_LEN: usize = OVERHEAD + MAX_PLAINTEXT_LEN + super::store::MAX_WORD_LEN;

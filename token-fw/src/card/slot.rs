@@ -2,6 +2,8 @@
 
 use token_proto::{KeyRef, PinRef};
 
+use super::{ADMINISTRATOR_KEY_LEN, MAX_PERSONAL_DATA_LEN, key, object, personalise, pin};
+
 /// Personal data fields of a card.
 pub const PERSONAL_DATA_FIELDS: u8 = 15;
 
@@ -60,6 +62,23 @@ impl Slot {
     /// The slot with this number.
     pub(super) fn from_number(number: u8) -> Option<Self> {
         (usize::from(number) < COUNT).then_some(Self(number))
+    }
+
+    /// Every slot.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        (0..=u8::MAX).map_while(Self::from_number)
+    }
+
+    /// Octets of the longest plaintext of its record.
+    pub(super) const fn max_len(self) -> usize {
+        match self.0 {
+            HOLDER => personalise::HOLDER_LEN,
+            1..=3 => pin::RECORD_LEN,
+            ADMINISTRATOR => ADMINISTRATOR_KEY_LEN,
+            5..=7 => key::MAX_RECORD_LEN,
+            8..=10 => object::MAX_CERTIFICATE_RECORD_LEN,
+            FIRST_FIELD.. => MAX_PERSONAL_DATA_LEN,
+        }
     }
 
     /// Its number in the flash.

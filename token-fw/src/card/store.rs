@@ -142,8 +142,7 @@ impl Store {
     /// Opens what is in `flash`, and finishes what a cut interrupted.
     pub(super) fn open<F: NorFlash>(flash: &mut F) -> Result<Self, Fault> {
         let bank_len = (flash.capacity() / 2).checked_div(F::ERASE_SIZE).unwrap_or(0).saturating_mul(F::ERASE_SIZE);
-        let marks = Words::<F>::MARK_LEN.saturating_mul(2);
-        if bank_len <= marks {
+        if bank_len < Words::<F>::min_bank_len() {
             return Err(Fault::Capacity);
         }
         let mut store = Self { bank_len, generation: 0, log: None, spare_erased: false, failed: false };

@@ -4,7 +4,7 @@ use token_fw::card::{Card, Fault, MAX_POINT_LEN, PinError};
 use token_proto::{KeyRef, PinRef};
 
 use crate::board::{Board, Flash};
-use crate::{card, pin};
+use crate::{BANK_LEN, card, pin};
 
 /// What shows of the card on `board`, each part as it is or the fault instead of it; a fault of all if it does not open.
 fn shown(board: &Board) -> Result<Vec<Result<Vec<u8>, Fault>>, Fault> {
@@ -38,7 +38,9 @@ fn altered_octet_changes_nothing_but_to_a_fault() {
     let board = card.into_platform();
     let right = shown(&board).unwrap();
     let (mut unharmed, mut faults) = (0, 0);
-    for at in 0..board.flash.cells.len() / 2 {
+    // the log with what follows it, and the last mark
+    let end = board.flash.cells[..BANK_LEN].iter().rposition(|octet| *octet != 0xFF).unwrap() + 100;
+    for at in (0..end).chain(BANK_LEN..BANK_LEN + 32) {
         for mask in [0x01, 0x80, 0xFF] {
             let mut cells = board.flash.cells.clone();
             cells[at] ^= mask;
@@ -64,7 +66,7 @@ fn unreadable_tries_are_no_tries() {
     card.verify(PinRef::Pin1, &pin("9999")).unwrap_err();
     let mut board = card.into_platform();
     // the last octet that is not erased, before the mark at the end of the bank, belongs to the last record
-    let bank = &mut board.flash.cells[..5 * crate::board::PAGE_LEN - 32];
+    let bank = &mut board.flash.cells[..BANK_LEN];
     let last = bank.iter().rposition(|octet| *octet != 0xFF).unwrap();
     bank[last] ^= 4;
     let mut card = Card::new(board).unwrap();
@@ -85,7 +87,7 @@ fn replayed_record_is_refused() {
         assert_eq!(card.verify(PinRef::Pin1, &pin("9999")), Err(PinError::Wrong { left }));
     }
     let mut board = card.into_platform();
-    let bank = &mut board.flash.cells[..5 * crate::board::PAGE_LEN - 32];
+    let bank = &mut board.flash.cells[..BANK_LEN];
     // whole words, of which the last octets may be erased ones
     let end = (bank.iter().rposition(|octet| *octet != 0xFF).unwrap() + 1).next_multiple_of(4);
     bank.copy_within(end - 2 * RECORD_LEN..end - RECORD_LEN, end);

@@ -21,8 +21,10 @@ const ADMINISTRATOR_KEY: [u8; 32] = [0xAD; 32];
 const DOCUMENT_NUMBER: &[u8; 9] = b"AS0000001";
 const PERSONAL_DATA: &[&[u8]] = &["JÕEORG".as_bytes(), b"JAAK-KRISTJAN", b"M", b"EST", b"", b"38001085718"];
 
-/// Pages of a flash that soon wants compaction, and still holds a long certificate.
-const FEW_PAGES: usize = 10;
+/// Pages of the smallest flash, which soon wants compaction.
+const FEW_PAGES: usize = 24;
+/// Octets of one of its banks before the last mark.
+const BANK_LEN: usize = FEW_PAGES / 2 * board::PAGE_LEN - 32;
 
 fn pin(digits: &str) -> PinBlock {
     PinBlock::new(digits.as_bytes()).unwrap()

@@ -143,7 +143,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (pins(), value.clone()).prop_map(|(pin, value)| Step::Verify(pin, value)),
         4 => (pins(), value.clone(), value.clone()).prop_map(|(pin, old, new)| Step::Change(pin, old, new)),
         3 => (value.clone(), pins(), value).prop_map(|(puk, pin, new)| Step::Unblock(puk, pin, new)),
-        6 => (keys(), 0_usize..700).prop_map(|(key, len)| Step::Certificate(key, len)),
+        6 => (keys(), 0_usize..=2048).prop_map(|(key, len)| Step::Certificate(key, len)),
         1 => keys().prop_map(Step::Generate),
         1 => Just(Step::Reset),
         2 => Just(Step::Personalise),

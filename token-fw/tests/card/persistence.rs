@@ -20,7 +20,7 @@ use crate::board::{Board, Flash, PAGE_LEN};
 use crate::{ADMINISTRATOR_KEY, DOCUMENT_NUMBER, PERSONAL_DATA, SCALAR, pin};
 
 /// Pages of the flash in the images.
-const PAGES: usize = 16;
+const PAGES: usize = 32;
 /// A certificate is not looked into by the card: any octets do.
 const CERTIFICATE: &[u8; 600] = &[0x30; 600];
 

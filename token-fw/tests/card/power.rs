@@ -120,10 +120,10 @@ fn goes_on(board: Board) {
         personalise(&mut card).unwrap();
     }
     for round in 0..12 {
-        card.put_certificate(KeyRef::Cdoc2, &[round; 300]).unwrap();
+        card.put_certificate(KeyRef::Cdoc2, &[round; 900]).unwrap();
     }
     let mut card = crate::reopen(card);
-    assert_eq!(card.certificate(KeyRef::Cdoc2).unwrap(), [11; 300]);
+    assert_eq!(card.certificate(KeyRef::Cdoc2).unwrap(), [11; 900]);
 }
 
 /// A card with two tries of each PIN, certificates of two keys, and `fill` records more in its log.
@@ -134,7 +134,7 @@ fn used(fill: usize) -> Board {
     }
     card.put_certificate(KeyRef::Authentication, &[0xA1; 500]).unwrap();
     for _ in 0..=fill {
-        card.put_certificate(KeyRef::Cdoc2, &[0x83; 16]).unwrap();
+        card.put_certificate(KeyRef::Cdoc2, &[0x83; 100]).unwrap();
     }
     card.into_platform()
 }
@@ -144,7 +144,7 @@ fn roomy_and_full(operation: Operation) -> [Board; 2] {
     let opens = |base: &Board| carried_out(base, operation).flash.erasings > base.flash.erasings;
     let roomy = used(0);
     assert!(!opens(&roomy));
-    [roomy, (1..60).map(used).find(opens).unwrap()]
+    [roomy, (1..80).map(used).find(opens).unwrap()]
 }
 
 /// Cuts `operation` with room in the log and without.
