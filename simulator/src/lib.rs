@@ -11,6 +11,7 @@ pub mod certificate;
 pub mod cli;
 pub mod holder;
 pub mod hw;
+pub mod key_file;
 pub mod personalise;
 pub mod reader;
 pub mod state;

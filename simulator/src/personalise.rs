@@ -13,6 +13,7 @@ use crate::ca::Ca;
 use crate::certificate::{self, PublicKey, Subject, expiry};
 use crate::holder::Holder;
 use crate::hw::{Board, Flash, Rng};
+use crate::key_file::ImportedKey;
 use crate::state::{Fuses, State};
 
 /// Octets that a certificate may have: OpenSC 0.23 reads no more.
@@ -29,6 +30,8 @@ pub struct Request {
     pub pins: Pins,
     /// Its number.
     pub document_number: DocumentNumber,
+    /// The authentication key, unless it is to be generated on the card.
+    pub authentication_key: Option<ImportedKey>,
     /// The key for CDOC2 alone, if it is to have one.
     pub cdoc2_key: Option<Cdoc2Key>,
     /// The date of issue.
@@ -36,12 +39,21 @@ pub struct Request {
 }
 
 /// A key for CDOC2 alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Cdoc2Key {
-    /// Its curve.
-    pub curve: cdoc2::Curve,
+    /// Where it comes from.
+    pub source: Cdoc2KeySource,
     /// Whether each use of it waits for a touch.
     pub touch: bool,
+}
+
+/// Where a key for CDOC2 alone comes from.
+#[derive(Debug)]
+pub enum Cdoc2KeySource {
+    /// Generated on the card, on this curve.
+    Generate(cdoc2::Curve),
+    /// Made elsewhere.
+    Import(ImportedKey),
 }
 
 /// PIN1, PIN2 and PUK.
@@ -116,12 +128,15 @@ pub enum Error {
     /// A key of the card refused.
     #[error("the card refused: {0:?}")]
     Key(KeyError),
+    /// The authentication key to be imported is on another curve.
+    #[error("the profile's authentication key is on P-384, and no other curve")]
+    AuthenticationKeyCurve,
     /// The names are longer than the card's files.
     #[error("the names are too long for the card: a file holds {} octets", token_fw::card::MAX_PERSONAL_DATA_LEN)]
     NamesTooLong,
 }
 
-/// Makes the card: its keys are generated on it, and certified by `ca`. It lives in memory until it is put into a file.
+/// Makes the card: its keys are generated on it or brought in, and certified by `ca`. It lives in memory until it is put into a file.
 ///
 /// # Errors
 /// [`Error`].
@@ -139,6 +154,9 @@ pub fn personalise(request: &Request, ca: &Ca, rng: &mut Rng) -> Result<State, E
         return Err(Error::NamesTooLong);
     }
     let generate = |curve, touch| Some(KeySource::Generate { curve, touch });
+    if request.authentication_key.as_ref().is_some_and(|key| key.curve() != cdoc2::Curve::Secp384r1) {
+        return Err(Error::AuthenticationKeyCurve);
+    }
     let what = token_fw::card::Personalisation {
         profile: request.profile,
         pin1: &request.pins.pin1,
@@ -147,9 +165,15 @@ pub fn personalise(request: &Request, ca: &Ca, rng: &mut Rng) -> Result<State, E
         administrator_key: &fuses.administrator_key,
         document_number: &request.document_number.0,
         personal_data: &data,
-        authentication_key: generate(Curve::Secp384r1, false),
+        authentication_key: match &request.authentication_key {
+            Some(key) => Some(import(key, false)),
+            None => generate(Curve::Secp384r1, false),
+        },
         signature_key: generate(Curve::Secp384r1, false),
-        cdoc2_key: request.cdoc2_key.and_then(|key| generate(core_curve(key.curve), key.touch)),
+        cdoc2_key: request.cdoc2_key.as_ref().and_then(|key| match &key.source {
+            Cdoc2KeySource::Generate(curve) => generate(core_curve(*curve), key.touch),
+            Cdoc2KeySource::Import(imported) => Some(import(imported, key.touch)),
+        }),
     };
     card.personalise(&what).map_err(Error::Card)?;
 
@@ -166,6 +190,10 @@ pub fn personalise(request: &Request, ca: &Ca, rng: &mut Rng) -> Result<State, E
         card.put_certificate(key, &der).map_err(Error::Card)?;
     }
     Ok(State { fuses, flash })
+}
+
+fn import(key: &ImportedKey, touch: bool) -> KeySource<'_> {
+    KeySource::Import { curve: core_curve(key.curve), scalar: &key.scalar, touch }
 }
 
 const fn core_curve(curve: cdoc2::Curve) -> Curve {

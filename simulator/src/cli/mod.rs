@@ -78,11 +78,17 @@ pub struct New {
     /// Which ID-card it looks like.
     #[arg(long, value_enum, default_value_t = ProfileArg::Esteid2018)]
     profile: ProfileArg,
+    /// Bring the authentication key in from a file (PKCS#8 in PEM, P-384) instead of generating it on the card.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    auth_key: Option<PathBuf>,
     /// Give it one more key, on this curve, that does nothing but decapsulate CDOC2.
-    #[arg(long, value_enum, value_name = "CURVE")]
+    #[arg(long, value_enum, value_name = "CURVE", group = "cdoc2")]
     cdoc2_key: Option<CurveArg>,
+    /// The same, but bring that key in from a file (PKCS#8 in PEM).
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, group = "cdoc2")]
+    cdoc2_key_file: Option<PathBuf>,
     /// Each use of that key waits for a touch of the button.
-    #[arg(long, requires = "cdoc2_key")]
+    #[arg(long, requires = "cdoc2")]
     require_touch: bool,
     /// Throw away the token in the file if there is one.
     #[arg(long)]

@@ -1,12 +1,14 @@
 //! `new`: a token is made.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use super::{Error, New};
 use crate::ca::Ca;
 use crate::holder::{Holder, PersonalCode};
 use crate::hw::Rng;
-use crate::personalise::{Cdoc2Key, DocumentNumber, Request, personalise};
+use crate::key_file::ImportedKey;
+use crate::personalise::{Cdoc2Key, Cdoc2KeySource, DocumentNumber, Request, personalise};
 use crate::state;
 
 pub(super) fn execute(args: &New) -> Result<(), Error> {
@@ -14,7 +16,13 @@ pub(super) fn execute(args: &New) -> Result<(), Error> {
     let holder = Holder::new(&args.name, code).map_err(|error| Error::usage(format!("--name: {error}")))?;
     let document_number = DocumentNumber::parse(&args.document_number)
         .ok_or_else(|| Error::usage("--document-number: it has nine characters, each a capital letter or a digit"))?;
-    let cdoc2_key = args.cdoc2_key.map(|curve| Cdoc2Key { curve: curve.curve(), touch: args.require_touch });
+    let authentication_key = args.auth_key.as_deref().map(import).transpose()?;
+    let cdoc2_source = match (&args.cdoc2_key, &args.cdoc2_key_file) {
+        (Some(curve), _) => Some(Cdoc2KeySource::Generate(curve.curve())),
+        (None, Some(file)) => Some(Cdoc2KeySource::Import(import(file)?)),
+        (None, None) => None,
+    };
+    let cdoc2_key = cdoc2_source.map(|source| Cdoc2Key { source, touch: args.require_touch });
     let path = &args.state.state;
     // Before an authority is made for nothing.
     if !args.force && path.symlink_metadata().is_ok() {
@@ -23,7 +31,15 @@ pub(super) fn execute(args: &New) -> Result<(), Error> {
 
     // The clock has whole seconds in certificates.
     let now = SystemTime::now();
-    let request = Request { holder, profile: args.profile.profile(), pins: args.pins.pins()?, document_number, cdoc2_key, now };
+    let request = Request {
+        holder,
+        profile: args.profile.profile(),
+        pins: args.pins.pins()?,
+        document_number,
+        authentication_key,
+        cdoc2_key,
+        now,
+    };
     let mut rng = Rng::system();
     let ca = match &args.ca {
         Some(folder) => Ca::in_folder(folder, now, &mut rng),
@@ -32,4 +48,8 @@ pub(super) fn execute(args: &New) -> Result<(), Error> {
     let ca = ca.map_err(Error::failed)?;
     let state = personalise(&request, &ca, &mut rng).map_err(Error::failed)?;
     state.create(path, args.force).map_err(Error::failed)
+}
+
+fn import(file: &Path) -> Result<ImportedKey, Error> {
+    ImportedKey::read(file).map_err(|error| Error::failed(format!("{}: {error}", file.display())))
 }
