@@ -34,6 +34,10 @@ impl OpenSc {
         Self(Desk::over_vpcd(&[]))
     }
 
+    fn over_usb() -> Self {
+        Self(Desk::over_usb(&[]))
+    }
+
     fn pkcs11(&self, arguments: &[&str]) -> Command {
         let mut command = self.client("pkcs11-tool");
         command.args(["--module", MODULE]).args(arguments);
@@ -109,6 +113,23 @@ fn opensc_takes_it_for_an_id_card() {
 }
 
 #[test]
+fn usb_carries_extended_commands_and_responses() {
+    let desk = OpenSc::over_usb();
+    let (pem, der) = (desk.token.certificate("auth"), desk.path("auth.der"));
+    succeeds(openssl().args(["x509", "-outform", "DER", "-in"]).arg(pem).arg("-out").arg(&der));
+    let certificate = fs::read(der).unwrap();
+    assert!(certificate.len() > 256, "too short to say anything");
+    // SELECT of the cdoc2 applet, GET CERTIFICATE with an extended Le, PUT CERTIFICATE of 2048 octets, which an administrator may, and nobody else
+    let script = desk.path("script");
+    let put = format!("80 16 00 81 00 08 00 {}", "30 ".repeat(2048));
+    fs::write(&script, format!("00 A4 04 0C 07 F0 43 44 4F 43 32 01\n80 14 00 81 00 08 00\n{put}\n")).unwrap();
+    let said = succeeds(desk.client("scriptor").args(["-r", desk.reader()]).arg(&script));
+    let said: String = said.split_whitespace().collect();
+    let expected: String = certificate.iter().map(|octet| format!("{octet:02X}")).collect();
+    has(&said, &[&format!("<{expected}9000"), "<6982"]);
+}
+
+#[test]
 fn pkcs11_shows_slots_objects_and_mechanisms() {
     let desk = OpenSc::new();
     let said = succeeds(&mut desk.pkcs11(&["--list-slots"]));
@@ -130,8 +151,16 @@ fn a_second_card_has_slots_of_its_own() {
 
 #[test]
 fn derives_what_openssl_derives() {
-    let desk = OpenSc::new();
-    let peer = Peer::new(&desk);
+    derives(&OpenSc::new());
+}
+
+#[test]
+fn derives_what_openssl_derives_over_usb() {
+    derives(&OpenSc::over_usb());
+}
+
+fn derives(desk: &OpenSc) {
+    let peer = Peer::new(desk);
     let expected = peer.agree(&desk.public_key("auth"));
     assert_eq!(expected.len(), 48);
     for mechanism in ["ECDH1-DERIVE", "ECDH1-COFACTOR-DERIVE"] {
@@ -144,7 +173,15 @@ fn derives_what_openssl_derives() {
 
 #[test]
 fn signatures_verify() {
-    let desk = OpenSc::new();
+    signs(&OpenSc::new());
+}
+
+#[test]
+fn signatures_verify_over_usb() {
+    signs(&OpenSc::over_usb());
+}
+
+fn signs(desk: &OpenSc) {
     let message = desk.path("message");
     fs::write(&message, "to be signed").unwrap();
     for (slot, pin, id, which) in [("0", PIN1, "01", "auth"), ("1", PIN2, "02", "sign")] {
@@ -176,7 +213,15 @@ fn raw_signature_verifies() {
 
 #[test]
 fn pins_are_verified_blocked_and_unblocked() {
-    let desk = OpenSc::new();
+    blocks_and_unblocks(&OpenSc::new());
+}
+
+#[test]
+fn pins_are_verified_blocked_and_unblocked_over_usb() {
+    blocks_and_unblocks(&OpenSc::over_usb());
+}
+
+fn blocks_and_unblocks(desk: &OpenSc) {
     for (id, pin, wrong) in [("01", PIN1, "4321"), ("02", PIN2, "54321")] {
         succeeds(&mut desk.verify_pin(id, pin));
         for _ in 0..3 {
