@@ -1,5 +1,6 @@
-//! The token's firmware on virtual hardware, behind virtual readers.
+#![doc = include_str!("../README.md")]
 //!
+//! # Modules
 //! - [`hw`]: flash whose power can be cut, a random generator, a clock, a button and a light, and the [`hw::Board`] made of them.
 //! - [`reader`]: what a host meets. A reader in the same process, one of pcscd's, a USB device; and what wraps a reader: a tracer, a
 //!   capture file, planned faults.
