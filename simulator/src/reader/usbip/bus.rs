@@ -312,3 +312,6 @@ impl UsbBus for VirtualBus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
