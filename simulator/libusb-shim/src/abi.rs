@@ -356,3 +356,6 @@ unsafe extern "C" fn libusb_handle_events_completed(_context: *mut c_void, compl
     }
     0
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,11 @@ pub(crate) struct Device {
 
 /// Every device of every server. What is wrong with a server or a device is said on the error output, and the others are listed.
 pub(crate) fn devices() -> Vec<Arc<Device>> {
-    let servers = env::var(SERVERS).unwrap_or_default();
+    devices_of(&env::var(SERVERS).unwrap_or_default())
+}
+
+/// [`devices`] of the servers `servers`.
+pub(crate) fn devices_of(servers: &str) -> Vec<Arc<Device>> {
     let mut listed = Vec::new();
     let mut held = lock(&DEVICES);
     held.retain(|device| device.strong_count() != 0);

@@ -163,6 +163,15 @@ impl Config {
     }
 }
 
+#[cfg(test)]
+impl Config {
+    /// Class, octets of further descriptors, and addresses of the endpoints of the first interface.
+    pub(crate) fn first_setting(&self) -> ([u8; 3], c_int, Vec<u8>) {
+        let setting = &self._alternate_settings[0][0];
+        (setting.class, setting.extra_length, self._endpoints[0].iter().map(|endpoint| endpoint.address).collect())
+    }
+}
+
 fn endpoint(endpoint: &descriptor::Endpoint) -> Endpoint {
     let [length, descriptor_type, address, attributes, low, high, interval] = endpoint.octets;
     Endpoint {
