@@ -91,6 +91,17 @@ impl Client {
         Answer::of(&response)
     }
 
+    /// Sends anything, waits as long as the card does, and answers the octets of the response.
+    pub(crate) fn send_patiently(&mut self, command: &[u8]) -> Vec<u8> {
+        let mut response = heapless::Vec::<u8, MAX_RESPONSE_LEN>::new();
+        let mut progress = self.token.command(self.now(), command, &mut response);
+        while progress == Progress::Waiting {
+            self.now_ms += 5000;
+            progress = self.token.resume(self.now(), &mut response);
+        }
+        response.to_vec()
+    }
+
     /// Sends a command that must wait.
     pub(crate) fn send_waiting(&mut self, command: &[u8]) {
         let mut response = heapless::Vec::<u8, MAX_RESPONSE_LEN>::new();

@@ -10,4 +10,5 @@ mod client;
 mod doc;
 mod esteid;
 mod lengths;
+mod model;
 mod sealed;
