@@ -12,7 +12,7 @@ use sha2::Sha256;
 use simulator::ca::Ca;
 use simulator::holder::{Holder, PersonalCode};
 use simulator::hw::{Board, Button, Clock as _, Led, ManualClock, Person, Rng};
-use simulator::personalise::{Cdoc2Key, DocumentNumber, Pins, Request, personalise};
+use simulator::personalise::{Cdoc2Key, Cdoc2KeySource, DocumentNumber, Pins, Request, personalise};
 use simulator::reader::InProcess;
 use token_fw::Token;
 use token_fw::card::Card;
@@ -70,7 +70,8 @@ impl Bench {
             profile: Profile::Esteid2018V1,
             pins: Pins::new("1234", "12345", "12345678").unwrap(),
             document_number: DocumentNumber::parse(DocumentNumber::DEFAULT).unwrap(),
-            cdoc2_key: Some(Cdoc2Key { curve: Curve::Secp384r1, touch: true }),
+            authentication_key: None,
+            cdoc2_key: Some(Cdoc2Key { source: Cdoc2KeySource::Generate(Curve::Secp384r1), touch: true }),
             now,
         };
         let ca = Ca::generate(now, &mut rng).unwrap();
