@@ -14,7 +14,7 @@ use std::fmt;
 
 use ::rsa::traits::PublicKeyParts as _;
 use ::rsa::{BoxedUint, sha2::Sha256};
-use der::Decode as _;
+use der::{Decode as _, Encode as _};
 use getrandom::SysRng;
 use pkcs1::UintRef;
 use pkcs8::EncodePrivateKey as _;
@@ -53,6 +53,16 @@ impl RsaPublicKey {
             RSA_MIN_BITS..=RSA_MAX_BITS,
         );
         Ok(Self { key: key.map_err(|_| UNSOUND)?, der: der.into() })
+    }
+
+    /// The key with this modulus and this public exponent, big-endian.
+    ///
+    /// # Errors
+    /// As [`Self::from_pkcs1`].
+    pub fn from_numbers(modulus: &[u8], public_exponent: &[u8]) -> Result<Self, Error> {
+        let number = |octets| UintRef::new(octets).map_err(|_| UNSOUND);
+        let key = pkcs1::RsaPublicKeyRef { modulus: number(modulus)?, public_exponent: number(public_exponent)? };
+        Self::from_pkcs1(&key.to_der().map_err(|_| UNSOUND)?)
     }
 
     /// `RSAPublicKey` (RFC 8017, A.1.1) in DER, as capsules hold it.
