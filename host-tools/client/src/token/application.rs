@@ -36,26 +36,42 @@ impl Application {
         }
     }
 
-    /// Chooses the application that `pin` belongs to. PIN2 of 2018 is known in the application for signatures alone.
-    fn select_for(self, pin: PinRef, channel: &mut Channel<'_>) -> Result<(), Error> {
-        let application = match (self, pin) {
-            (Self::Cdoc2 | Self::Esteid2018, PinRef::Pin2) => aid::ESTEID_SIGNATURE,
-            (Self::Cdoc2, PinRef::Pin1 | PinRef::Puk) => aid::CDOC2,
+    /// The application that has `pin`: the applet that knows CDOC2 shares PIN1 and the PUK with the ID-card beside it, which has PIN2 too.
+    fn with(self, pin: PinRef, channel: &mut Channel<'_>) -> Result<Self, Error> {
+        if (self, pin) != (Self::Cdoc2, PinRef::Pin2) {
+            return Ok(self);
+        }
+        for application in [Self::Esteid2018, Self::Esteid2025] {
+            if select(channel, application.aid(PinRef::Pin1))? == Status::Success {
+                return Ok(application);
+            }
+        }
+        Err(Error::NoSuchPin(pin))
+    }
+
+    /// What to select before a command about `pin`. PIN2 of 2018 is known in the application for signatures alone.
+    const fn aid(self, pin: PinRef) -> &'static [u8] {
+        match (self, pin) {
+            (Self::Cdoc2, _) => aid::CDOC2,
+            (Self::Esteid2018, PinRef::Pin2) => aid::ESTEID_SIGNATURE,
             (Self::Esteid2018, PinRef::Pin1 | PinRef::Puk) => aid::ESTEID_MAIN,
             (Self::Esteid2025, _) => aid::ESTEID_2025,
-        };
-        match select(channel, application)? {
+        }
+    }
+
+    fn select_for(self, pin: PinRef, channel: &mut Channel<'_>) -> Result<(), Error> {
+        match select(channel, self.aid(pin))? {
             Status::Success => Ok(()),
-            Status::NotFound if pin == PinRef::Pin2 => Err(Error::NoSuchPin(pin)),
             status => Err(Error::Status { command: "SELECT", status }),
         }
     }
 
-    /// The tries that are left for `pin`, if the card tells. Leaves the application chosen that `pin` belongs to.
+    /// The tries that are left for `pin`, if the card tells.
     pub(super) fn tries_left(self, pin: PinRef, channel: &mut Channel<'_>) -> Result<Option<u8>, Error> {
-        self.select_for(pin, channel)?;
-        let profile = self.profile();
-        if self == Self::Cdoc2 && pin != PinRef::Pin2 {
+        let application = self.with(pin, channel)?;
+        application.select_for(pin, channel)?;
+        let profile = application.profile();
+        if application == Self::Cdoc2 {
             // VERIFY without a PIN asks for the counter (ISO 7816-4, 11.6.6).
             let query = Command::new(0x00, ins::VERIFY, 0x00, pin.reference(profile));
             return Ok(match channel.send(query)?.status {
@@ -79,14 +95,16 @@ impl Application {
 
     /// Chooses the application of `pin` and verifies it.
     pub(super) fn select_and_verify(self, pin: PinRef, typed: &Pin, channel: &mut Channel<'_>) -> Result<(), Error> {
-        self.select_for(pin, channel)?;
-        self.verify(pin, typed, channel)
+        let application = self.with(pin, channel)?;
+        application.select_for(pin, channel)?;
+        application.verify(pin, typed, channel)
     }
 
     /// Changes `pin` from `old` to `new`.
     pub(super) fn change(self, pin: PinRef, old: &Pin, new: &Pin, channel: &mut Channel<'_>) -> Result<(), Error> {
-        self.select_for(pin, channel)?;
-        let profile = self.profile();
+        let application = self.with(pin, channel)?;
+        application.select_for(pin, channel)?;
+        let profile = application.profile();
         let blocks = old.blocks(new, profile);
         match channel.send_once(esteid::change_reference_data(pin, &blocks, profile))? {
             Status::IncorrectDataParameter => Err(Error::UnfitNew(pin)),
@@ -97,17 +115,18 @@ impl Application {
     /// Gives `pin` the value `new` and all its tries, by the PUK.
     pub(super) fn unblock(self, pin: PinRef, puk: &Pin, new: &Pin, channel: &mut Channel<'_>) -> Result<(), Error> {
         const COMMAND: &str = "RESET RETRY COUNTER";
-        let profile = self.profile();
+        let application = self.with(pin, channel)?;
+        let profile = application.profile();
         let status = match profile {
             Profile::Esteid2018V1 => {
-                self.select_and_verify(PinRef::Puk, puk, channel)?;
+                application.select_and_verify(PinRef::Puk, puk, channel)?;
                 if pin == PinRef::Pin2 {
-                    self.select_for(pin, channel)?;
+                    application.select_for(pin, channel)?;
                 }
                 channel.send_once(esteid::reset_retry_counter(pin, &*new.block(profile), profile))?
             }
             Profile::Esteid2025 => {
-                self.select_for(pin, channel)?;
+                application.select_for(pin, channel)?;
                 channel.send_once(esteid::reset_retry_counter(pin, &*puk.blocks(new, profile), profile))?
             }
         };

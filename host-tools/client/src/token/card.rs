@@ -5,7 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use cdoc2::core::holder::Released;
-use cdoc2::core::wire::capsule::{EccPublicKeyCapsule, EllipticCurve};
+use cdoc2::core::wire::capsule::{Capsule, EccPublicKeyCapsule, EllipticCurve};
 use cdoc2::core::wire::envelope::Envelope;
 use cdoc2::core::wire::header::RecipientRecord;
 use cdoc2::core::{Feature, derive};
@@ -29,9 +29,12 @@ pub struct TokenKey {
     pub touch: bool,
 }
 
-/// The keys of cards that were read before, by answer to reset and document number, so that a certificate is read once in a run.
+/// The keys of cards that were read before, so that a certificate is read once in a run.
 #[derive(Debug, Default)]
-pub struct Cache(HashMap<(Vec<u8>, String), Rc<[TokenKey]>>);
+pub struct Cache(HashMap<CacheKey, Rc<[TokenKey]>>);
+
+/// What tells one card from another without reading its certificate. The reader is a part of it, as cards for tests share their numbers.
+type CacheKey = (String, Vec<u8>, String);
 
 /// A card that is known here.
 pub struct Token {
@@ -63,9 +66,9 @@ impl Token {
     /// # Errors
     /// [`Error::UnknownCard`]; [`Error::BlankToken`]; [`Error::Certificate`]; [`Error::Fault`], and whatever else a card can answer.
     pub fn open(mut slot: Box<dyn Slot>, cache: &mut Cache) -> Result<Self, Error> {
-        let atr = slot.atr();
+        let (reader, atr) = (slot.name().to_owned(), slot.atr());
         let found = reading(&mut *slot, |channel| {
-            let key = |number: &str| (atr.octets().to_vec(), number.to_owned());
+            let key = |number: &str| (reader.clone(), atr.octets().to_vec(), number.to_owned());
             if let Some(about) = cdoc2_applet::select(channel)? {
                 let key = key(&about.document_number);
                 let keys = match cache.0.get(&key) {
@@ -133,6 +136,12 @@ impl Token {
     pub fn certificate(&self) -> Option<&Certificate> {
         let authentication = self.keys.iter().filter(|key| key.key == KeyRef::Authentication);
         authentication.chain(&*self.keys).find_map(|key| key.certificate.as_ref())
+    }
+
+    /// Whether `record` is for a key of the card.
+    #[must_use]
+    pub fn fits(&self, record: &RecipientRecord<'_>) -> bool {
+        matches!(record.capsule, Capsule::EccPublicKey(capsule) if self.key_for(&capsule).is_some())
     }
 
     /// The tries that are left for `pin`; `None` if the card does not say.
@@ -227,7 +236,7 @@ impl Token {
 }
 
 impl Cache {
-    fn insert(&mut self, key: (Vec<u8>, String), keys: Vec<TokenKey>) -> Rc<[TokenKey]> {
+    fn insert(&mut self, key: CacheKey, keys: Vec<TokenKey>) -> Rc<[TokenKey]> {
         let keys: Rc<[TokenKey]> = keys.into();
         self.0.insert(key, Rc::clone(&keys));
         keys

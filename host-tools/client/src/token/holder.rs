@@ -1,14 +1,14 @@
 //! A card as the holder of a recipient's key.
 
+use cdoc2::core::Feature;
 use cdoc2::core::holder::{Fit, KeyHolder, Released};
-use cdoc2::core::wire::capsule::{Capsule, EccPublicKeyCapsule, EllipticCurve};
+use cdoc2::core::wire::capsule::Capsule;
 use cdoc2::core::wire::envelope::Envelope;
 use cdoc2::core::wire::header::RecipientRecord;
-use cdoc2::core::{Feature, Field};
-use cdoc2::keys::EcPublicKey;
 use token_proto::PinRef;
 
 use super::{Error, Pin, Token};
+use crate::sender;
 
 /// A question for a PIN.
 #[derive(Clone, Copy, Debug)]
@@ -56,17 +56,14 @@ impl<D: Dialogue> KeyHolder for TokenHolder<'_, D> {
     type Error = Error;
 
     fn fit(&self, record: &RecipientRecord<'_>) -> Fit {
-        match record.capsule {
-            Capsule::EccPublicKey(capsule) if self.token.key_for(&capsule).is_some() => Fit::Yes,
-            _ => Fit::No,
-        }
+        if self.token.fits(record) { Fit::Yes } else { Fit::No }
     }
 
     fn release(&mut self, envelope: &Envelope<'_>, record: &RecipientRecord<'_>) -> Result<Released, Error> {
         let Capsule::EccPublicKey(capsule) = record.capsule else {
             return Err(cdoc2::Error::Unsupported(Feature::Capsule).into());
         };
-        check_sender(&capsule)?;
+        sender::check(&capsule)?;
         let pin = match self.pin.take() {
             Some(pin) => pin,
             None => {
@@ -82,14 +79,4 @@ impl<D: Dialogue> KeyHolder for TokenHolder<'_, D> {
         }
         released
     }
-}
-
-/// A sender's key that is no point of the curve is not worth a PIN.
-fn check_sender(capsule: &EccPublicKeyCapsule<'_>) -> Result<(), Error> {
-    let EllipticCurve::Known(curve) = capsule.curve else {
-        return Err(cdoc2::Error::Unsupported(Feature::Curve).into());
-    };
-    let is_point =
-        capsule.sender_public_key.len() == curve.point_len() && EcPublicKey::new(curve, capsule.sender_public_key).is_ok();
-    if is_point { Ok(()) } else { Err(cdoc2::Error::Malformed(Field::SenderPublicKey).into()) }
 }

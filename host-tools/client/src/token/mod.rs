@@ -23,4 +23,4 @@ pub use holder::{Dialogue, PinQuestion, TokenHolder};
 pub use pcsc::{PcscSlot, ReaderInfo, readers};
 pub use pin::{Pin, PinProblem};
 pub use slot::{Conversation, Direct, Fault, Slot};
-pub use token_proto::{PinRef, Reader, Status};
+pub use token_proto::{Atr, PinRef, Reader, Status};
