@@ -22,7 +22,7 @@ const ARROWS: &[(&str, Arrows)] = &[
     ("libusb-shim", Arrows::To(&["simulator", "token-fw", "token-proto"])),
     ("cdoc2", Arrows::To(&[CORE])),
     ("cdoc2-client", Arrows::To(&["cdoc2", "token-proto"])),
-    ("cdoc2-cli", Arrows::To(&["cdoc2", "cdoc2-client"])),
+    ("cdoc2-cli", Arrows::To(&["cdoc2", "cdoc2-client", "simulator"])),
     // nothing may depend on these
     ("cdoc2-tests", Arrows::ToAnything),
     ("cdoc2-benches", Arrows::ToAnything),

@@ -8,6 +8,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::commands::token::args as token;
 use crate::{examples, exit, limits};
 
 /// Encrypts files into CDOC2 containers, and opens them.
@@ -43,17 +44,20 @@ pub(crate) enum Command {
     Encrypt(Encrypt),
     /// Open a container and unpack its files.
     ///
-    /// One of --key, --p12, --password and --secret opens it. The whole container is verified before any of its files appears.
+    /// One of --key, --p12, --password, --secret, --token and --pkcs11 opens it; without any of them a smart card does, if one that is
+    /// connected can, or else a password. The whole container is verified before any of its files appears.
     Decrypt(Decrypt),
     /// Encrypt the content of a container to other recipients.
     ///
-    /// One of --key, --p12, --password and --secret opens it. Nothing decrypted reaches the disk, and the old container stays as it is.
+    /// One of --key, --p12, --password, --secret, --token and --pkcs11 opens it. Nothing decrypted reaches the disk, and the old container stays as it is.
     Reencrypt(Reencrypt),
     /// Show who can open a container, and how; needs no key.
     #[command(visible_alias = "info")]
     Inspect(Inspect),
     /// Make a key pair or a symmetric secret.
     Keygen(Keygen),
+    /// Look at smart cards, and change their PINs.
+    Token(token::Token),
     /// Print a completion script for a shell.
     Completions(Completions),
     /// Print a manual page.
@@ -67,7 +71,7 @@ pub(crate) struct Recipients {
     ///
     /// cert:PATH is the holder of a certificate; pubkey:PATH the holder of a public key's private half; password[:LABEL] whoever knows
     /// a password, where LABEL is the hint shown to them (not the password); secret:LABEL:PATH whoever has the symmetric secret in the
-    /// file. PATH may hold colons; the LABEL of a secret may not.
+    /// file; token the holder of the smart card that is connected. PATH may hold colons; the LABEL of a secret may not.
     #[arg(short, long = "recipient", value_name = "RECIPIENT", value_hint = ValueHint::Other)]
     pub(crate) recipients: Vec<OsString>,
     /// Take recipients from a file, one a line; empty lines and lines that begin with # are left out. May be repeated.
@@ -76,6 +80,53 @@ pub(crate) struct Recipients {
     /// Encrypt to certificates that have expired or are not valid yet.
     #[arg(long)]
     pub(crate) allow_expired: bool,
+}
+
+/// Which smart card is meant.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Smart cards")]
+pub(crate) struct Card {
+    /// The reader that the card is in: its name, or a part of it that no other has. Without it CDOC2_READER is meant, or every reader.
+    ///
+    /// sim:PATH is a simulated token in this program, whose state is the file PATH.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) reader: Option<OsString>,
+    /// Print all that is said to the card and by it, PINs and keys left out.
+    #[arg(long)]
+    pub(crate) trace: bool,
+}
+
+/// Where a PIN comes from. Without any of these it is `CDOC2_PIN`, or asked for.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Smart cards")]
+pub(crate) struct PinSource {
+    /// Read the PIN from a file; one line break at its end is left out.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, conflicts_with = "pin_fd")]
+    pub(crate) pin_file: Option<PathBuf>,
+    /// Read the PIN from an open file descriptor.
+    #[arg(long, value_name = "N")]
+    pub(crate) pin_fd: Option<u32>,
+    /// Use the last try that is left. If it fails, the PIN is blocked.
+    #[arg(long)]
+    pub(crate) last_try: bool,
+}
+
+/// A key behind a PKCS#11 module.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "PKCS#11")]
+pub(crate) struct Pkcs11 {
+    /// A key on the token of a PKCS#11 module, which is a shared library.
+    #[arg(long, value_name = "MODULE", value_hint = ValueHint::FilePath)]
+    pub(crate) pkcs11: Option<PathBuf>,
+    /// The slot of the token, by its number. Without it every token is meant.
+    #[arg(long, value_name = "N", requires = "pkcs11")]
+    pub(crate) slot: Option<u64>,
+    /// The token with this label.
+    #[arg(long, value_name = "LABEL", requires = "pkcs11")]
+    pub(crate) token_label: Option<String>,
+    /// The key with this label.
+    #[arg(long, value_name = "LABEL", requires = "pkcs11")]
+    pub(crate) key_label: Option<String>,
 }
 
 /// Where a password comes from. Without any of these it is `CDOC2_PASSWORD`, or asked for.
@@ -127,6 +178,9 @@ pub(crate) struct Unlock {
     /// A symmetric secret: raw octets, or text of the form base64,...
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(crate) secret: Option<PathBuf>,
+    /// A smart card.
+    #[arg(long)]
+    pub(crate) token: bool,
     /// Open the record with this label.
     #[arg(long, conflicts_with = "index")]
     pub(crate) label: Option<String>,
@@ -138,6 +192,12 @@ pub(crate) struct Unlock {
     pub(crate) max_kdf_iterations: u32,
     #[command(flatten)]
     pub(crate) key_password: KeyPasswordSource,
+    #[command(flatten)]
+    pub(crate) card: Card,
+    #[command(flatten)]
+    pub(crate) pin: PinSource,
+    #[command(flatten)]
+    pub(crate) pkcs11: Pkcs11,
 }
 
 #[derive(Debug, Args)]
@@ -157,6 +217,11 @@ pub(crate) struct Encrypt {
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) recipients: Recipients,
+    /// Encrypt to the certificate of the smart card that is connected, as -r token does.
+    #[arg(long)]
+    pub(crate) token: bool,
+    #[command(flatten)]
+    pub(crate) card: Card,
     /// The label of a password recipient that has none of its own: the hint shown to who opens the container.
     #[arg(long)]
     pub(crate) label: Option<String>,
@@ -284,7 +349,7 @@ pub(crate) struct Completions {
 #[command(after_help = examples::help(examples::of("man")))]
 pub(crate) struct Man {
     /// The command whose page is printed instead of the main one.
-    #[arg(value_parser = ["encrypt", "decrypt", "reencrypt", "inspect", "keygen", "completions", "man"])]
+    #[arg(value_parser = ["encrypt", "decrypt", "reencrypt", "inspect", "keygen", "token", "completions", "man"])]
     pub(crate) command: Option<String>,
 }
 

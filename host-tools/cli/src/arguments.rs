@@ -13,7 +13,8 @@ use crate::args::Cli;
 use crate::exit::{Code, Failure};
 
 const WHERE_INSTEAD: &str = "leave the value out and be asked for it, or use --password-file PATH, --password-fd N or CDOC2_PASSWORD \
-                             (for a private key --key-password-file, --key-password-fd or CDOC2_KEY_PASSWORD)";
+                             (for a private key --key-password-file, --key-password-fd or CDOC2_KEY_PASSWORD; for a card \
+                             --pin-file, --pin-fd or CDOC2_PIN)";
 
 /// Why there is no [`Cli`].
 pub(crate) enum Refusal {
@@ -29,6 +30,13 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, Refusal> {
         return Err(Refusal::Secret(secret(&format!("{option} takes no value: passwords do not belong on the command line"))));
     }
     Cli::try_parse_from(arguments).map_err(|error| {
+        let is_pin = |argument: &&OsString| ["--pin", "--new-pin", "--puk"].iter().any(|option| argument == option);
+        if let Some(option) = arguments.iter().find(is_pin) {
+            return Refusal::Secret(secret(&format!(
+                "there is no option {}: PINs do not belong on the command line",
+                option.display()
+            )));
+        }
         let takes_password = arguments.iter().any(|argument| argument == "--password" || argument == "-p");
         if takes_password && error.kind() == ErrorKind::UnknownArgument {
             return Refusal::Secret(secret("there is an argument too many, and --password takes no value"));
@@ -43,7 +51,7 @@ fn secret(message: &str) -> Failure {
 
 /// The option, if `argument` gives a value to one that stands for a secret.
 fn option_with_secret(argument: &OsString) -> Option<&'static str> {
-    const OPTIONS: [&str; 5] = ["--password", "--key-password", "--new-password", "--passphrase", "--pin"];
+    const OPTIONS: [&str; 7] = ["--password", "--key-password", "--new-password", "--passphrase", "--pin", "--new-pin", "--puk"];
     let octets = argument.as_bytes();
     let long = OPTIONS.into_iter().find(|option| octets.strip_prefix(option.as_bytes()).is_some_and(|rest| rest.starts_with(b"=")));
     // Other short options may follow -p; what is none of them may be a password.
@@ -74,6 +82,9 @@ mod tests {
             "cdoc2 decrypt in.cdoc2 -o out -p Hunter2",
             "cdoc2 decrypt in.cdoc2 -o out --key k.pem --key-password=Hunter2",
             "cdoc2 reencrypt in.cdoc2 -o out --password --new-password=Hunter2",
+            "cdoc2 decrypt in.cdoc2 -o out --token --pin=Hunter2",
+            "cdoc2 decrypt in.cdoc2 -o out --token --pin Hunter2",
+            "cdoc2 token unblock --puk Hunter2",
         ] {
             let text = refusal(arguments);
             assert!(!text.contains("unter2"), "{text}");

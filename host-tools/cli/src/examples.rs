@@ -10,6 +10,7 @@ pub(crate) const MAIN: &[&str] = &[
 const ENCRYPT: &[&str] = &[
     "cdoc2 encrypt -o report.cdoc2 -r cert:mari.cer report.pdf",
     "cdoc2 encrypt -o both.cdoc2 -r cert:mari.cer -r pubkey:jaan.pub report.pdf photos",
+    "cdoc2 encrypt -o card.cdoc2 --token report.pdf",
     "cdoc2 encrypt -o archive.cdoc2 -r 'password:the usual place' photos",
     "cdoc2 encrypt -o backup.cdoc2 -r secret:backup:backup.secret photos",
     "tar -c photos | cdoc2 encrypt --name photos.tar -r pubkey:jaan.pub - > photos.cdoc2",
@@ -17,6 +18,7 @@ const ENCRYPT: &[&str] = &[
 
 const DECRYPT: &[&str] = &[
     "cdoc2 decrypt report.cdoc2 -o opened --key mari.key",
+    "cdoc2 decrypt card.cdoc2 -o card --token",
     "cdoc2 decrypt archive.cdoc2 -o opened --password",
     "cdoc2 decrypt backup.cdoc2 -o restored --secret backup.secret",
     "cdoc2 decrypt photos.cdoc2 -o - --p12 jaan.p12 --key-password-file jaan.txt | tar -t",
@@ -24,6 +26,7 @@ const DECRYPT: &[&str] = &[
 
 const REENCRYPT: &[&str] = &[
     "cdoc2 reencrypt report.cdoc2 -o stored.cdoc2 --key mari.key -r 'password:the usual place'",
+    "cdoc2 reencrypt card.cdoc2 -o next.cdoc2 --token -r token -r pubkey:jaan.pub",
     "cdoc2 reencrypt report.cdoc2 -o shared.cdoc2 --key mari.key -r cert:mari.cer -r pubkey:jaan.pub",
 ];
 
@@ -33,6 +36,16 @@ const KEYGEN: &[&str] = &[
     "cdoc2 keygen -o my.key --pubkey my.pub",
     "cdoc2 keygen -o office.key --type rsa --bits 3072 --pubkey office.pub --encrypt",
     "cdoc2 keygen -o vault.secret --type secret",
+];
+
+const TOKEN: &[&str] = &[
+    "cdoc2 token list",
+    "cdoc2 token info",
+    "cdoc2 token verify-pin",
+    "cdoc2 token change-pin pin1",
+    "cdoc2 token unblock pin1",
+    "cdoc2 token sim new --state trial.token --name MAASIKAS,MARI --code 60001017727",
+    "cdoc2 token info --reader sim:trial.token",
 ];
 
 const COMPLETIONS: &[&str] = &["cdoc2 completions bash > cdoc2.bash"];
@@ -47,6 +60,7 @@ pub(crate) fn of(name: &str) -> &'static [&'static str] {
         "reencrypt" => REENCRYPT,
         "inspect" => INSPECT,
         "keygen" => KEYGEN,
+        "token" => TOKEN,
         "completions" => COMPLETIONS,
         "man" => MAN,
         _ => &[],

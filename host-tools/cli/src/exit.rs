@@ -27,21 +27,27 @@ pub(crate) enum Code {
     Limit = 8,
     /// Input or output.
     Io = 9,
+    /// No smart card, or one that failed or was removed.
+    Card = 11,
+    /// A PIN that is blocked, or would be if its last try failed.
+    Blocked = 12,
 }
 
 /// Every exit code and what it means, for the help and the manual page.
-pub(crate) const CODES: [(u8, &str); 10] = [
+pub(crate) const CODES: [(u8, &str); 12] = [
     (0, "done"),
     (Code::Usage as u8, "the command line asks for something that cannot be done"),
     (Code::Format as u8, "not a sound CDOC2 file, or an unsupported one"),
     (Code::NoRecord as u8, "no record for your key"),
-    (Code::Rejected as u8, "wrong password or key, or header altered"),
+    (Code::Rejected as u8, "wrong password, PIN or key, or header altered"),
     (Code::Payload as u8, "payload altered or cut short"),
     (Code::Archive as u8, "archive malformed or unsafe"),
     (Code::Limit as u8, "a limit exceeded"),
     (Code::Io as u8, "input or output"),
     // No command of this version uses the network; scripts may count on the number.
     (10, "network or server"),
+    (Code::Card as u8, "no smart card or PKCS#11 token, or it failed or was removed"),
+    (Code::Blocked as u8, "PIN blocked, or one try left and --last-try not given"),
 ];
 
 impl From<Kind> for Code {

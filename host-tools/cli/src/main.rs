@@ -5,6 +5,7 @@
 
 mod args;
 mod arguments;
+mod card;
 mod commands;
 mod examples;
 mod exit;
@@ -13,6 +14,8 @@ mod inspection;
 mod limits;
 mod output;
 mod password_rules;
+mod pin;
+mod pkcs11;
 mod progress;
 mod prompt;
 mod recipient_arg;
@@ -22,6 +25,7 @@ mod secret_file;
 mod secret_source;
 mod signals;
 mod stdin;
+mod table;
 mod text;
 mod unlock;
 
@@ -63,6 +67,7 @@ fn run(cli: &Cli) -> exit::Result<()> {
         Command::Reencrypt(args) => commands::reencrypt::run(args, report),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Keygen(args) => commands::keygen::run(args, report),
+        Command::Token(args) => commands::token::run(args, report),
         Command::Completions(args) => commands::completions::run(args),
         Command::Man(args) => commands::man::run(args),
     }

@@ -1,4 +1,4 @@
-//! RECIPIENT as it is typed: `cert:PATH`, `pubkey:PATH`, `password[:LABEL]` or `secret:LABEL:PATH`.
+//! RECIPIENT as it is typed: `cert:PATH`, `pubkey:PATH`, `password[:LABEL]`, `secret:LABEL:PATH` or `token[:READER]`.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
@@ -27,11 +27,15 @@ pub(crate) enum RecipientKind {
     PublicKey(PathBuf),
     Password { label: Option<String> },
     Secret { label: String, path: PathBuf },
+    Token { reader: Option<OsString> },
 }
 
-/// All recipients of the command line, those in files included.
-pub(crate) fn all(args: &Recipients) -> Result<Vec<RecipientArg>> {
+/// All recipients of the command line, those in files included. `token` adds the card that is connected.
+pub(crate) fn all(args: &Recipients, token: bool) -> Result<Vec<RecipientArg>> {
     let mut recipients = Vec::new();
+    if token {
+        recipients.push(RecipientArg { kind: RecipientKind::Token { reader: None }, origin: "--token".to_owned() });
+    }
     for (index, argument) in (1..).zip(&args.recipients) {
         recipients.push(parse(argument, format!("recipient {index}"))?);
     }
@@ -51,7 +55,7 @@ pub(crate) fn all(args: &Recipients) -> Result<Vec<RecipientArg>> {
     }
     if recipients.is_empty() {
         return Err(Failure::usage("there is no recipient")
-            .hint("say with -r who can open the container: cert:PATH, pubkey:PATH, password[:LABEL] or secret:LABEL:PATH"));
+            .hint("say with -r who can open the container: cert:PATH, pubkey:PATH, password[:LABEL], secret:LABEL:PATH or token"));
     }
     Ok(recipients)
 }
@@ -78,6 +82,10 @@ fn parse(argument: &OsStr, origin: String) -> Result<RecipientArg> {
             }
             _ => return Err(wrong("a label and a file are wanted", "write secret:LABEL:PATH")),
         },
+        (b"token", None) => RecipientKind::Token { reader: None },
+        (b"token", Some(reader)) if !reader.is_empty() => {
+            RecipientKind::Token { reader: Some(OsStr::from_bytes(reader).to_owned()) }
+        }
         _ => return Err(wrong("not a recipient", &hint(argument))),
     };
     match &kind {
@@ -108,16 +116,16 @@ fn to_label(octets: &[u8]) -> Option<String> {
 
 /// What to type instead. Nothing of `argument` is repeated that may be a secret: libcdoc's tool takes passwords here.
 fn hint(argument: &OsStr) -> String {
-    const FORMS: &str = "write cert:PATH, pubkey:PATH, password[:LABEL] or secret:LABEL:PATH";
+    const FORMS: &str = "write cert:PATH, pubkey:PATH, password[:LABEL], secret:LABEL:PATH or token";
     let octets = argument.as_bytes();
     let (scheme, rest) = split_at_colon(octets);
     if Path::new(argument).is_file() {
         let shown = text::shown(octets);
         return format!("write cert:{shown} if that file is a certificate, pubkey:{shown} if it is a public key");
     }
-    let is_later = matches!((scheme, rest), (b"id" | b"share", Some(_)) | (b"token", _));
+    let is_later = matches!((scheme, rest), (b"id" | b"share", Some(_)));
     if is_later || is_personal_code(octets) {
-        return "recipients by personal code, by shares and on a token are not in this version; \
+        return "recipients by personal code and by shares are not in this version; \
                 ask for their certificate and write cert:PATH"
             .to_owned();
     }
@@ -154,6 +162,8 @@ mod tests {
         assert_eq!(kind(b"pubkey:C:/odd:name.pem"), Ok(RecipientKind::PublicKey("C:/odd:name.pem".into())));
         assert_eq!(kind(b"password"), Ok(RecipientKind::Password { label: None }));
         assert_eq!(kind(b"password:a: b"), Ok(RecipientKind::Password { label: Some("a: b".into()) }));
+        assert_eq!(kind(b"token"), Ok(RecipientKind::Token { reader: None }));
+        assert_eq!(kind(b"token:sim:a"), Ok(RecipientKind::Token { reader: Some("sim:a".into()) }));
         let secret = RecipientKind::Secret { label: "õ 1".into(), path: "a:b".into() };
         assert_eq!(kind("secret:õ 1:a:b".as_bytes()), Ok(secret));
     }
@@ -178,6 +188,7 @@ mod tests {
             "secret:x",
             "secret:x:",
             "secret::x",
+            "token:",
         ] {
             assert!(kind(wrong.as_bytes()).is_err(), "{wrong}");
         }
@@ -189,7 +200,7 @@ mod tests {
     fn common_mistakes_get_a_hint() {
         let hint = |argument: &str| kind(argument.as_bytes()).unwrap_err();
         assert!(hint(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).contains("write cert:/"));
-        for later in ["38001085718", "etsi/PNOEE-38001085718", "id:38001085718", "share:PNOEE-38001085718", "token"] {
+        for later in ["38001085718", "etsi/PNOEE-38001085718", "id:38001085718", "share:PNOEE-38001085718"] {
             assert!(hint(later).contains("not in this version"), "{later}");
         }
         assert!(hint("key:mari.key").contains("pubkey:PATH"));

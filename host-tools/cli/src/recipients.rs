@@ -3,6 +3,7 @@
 //! In two steps, so that whoever is asked for a password is not told afterwards that a file is missing: [`load`] reads what is in
 //! files, [`Loaded::complete`] asks.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +12,7 @@ use cdoc2::core::Curve;
 use cdoc2::keys::{self, Certificate, PublicKey, UsageWarning, Validity};
 
 use crate::args::Recipients;
+use crate::card::Cards;
 use crate::exit::{Code, Failure, Result};
 use crate::recipient_arg::{self, RecipientArg, RecipientKind};
 use crate::report::Report;
@@ -31,13 +33,17 @@ enum Slot {
 
 /// Reads the files of all recipients.
 ///
-/// `label` is the label of a password that has none of its own.
-pub(crate) fn load(args: &Recipients, label: Option<&str>, report: &Report) -> Result<Loaded> {
+/// `token` adds the card that is connected; `label` is the label of a password that has none of its own.
+pub(crate) fn load(args: &Recipients, token: bool, label: Option<&str>, cards: &Cards<'_>, report: &Report) -> Result<Loaded> {
     let mut slots: Vec<Slot> = Vec::new();
-    for RecipientArg { kind, origin } in recipient_arg::all(args)? {
+    for RecipientArg { kind, origin } in recipient_arg::all(args, token)? {
         let slot = match kind {
             RecipientKind::Certificate(path) => {
                 let certificate = certificate(&path, args.allow_expired, report)?;
+                Slot::Ready(Recipient::Certificate(Box::new(certificate)))
+            }
+            RecipientKind::Token { reader } => {
+                let certificate = of_card(cards, reader.as_deref(), args.allow_expired, report)?;
                 Slot::Ready(Recipient::Certificate(Box::new(certificate)))
             }
             RecipientKind::PublicKey(path) => {
@@ -153,16 +159,32 @@ fn warn_if_password(label: &str, origin: &str, report: &Report) {
 
 fn certificate(path: &Path, allow_expired: bool, report: &Report) -> Result<Certificate> {
     let certificate = parse_key(path, Certificate::parse)?;
+    check_certificate(&certificate, &text::path(path).to_string(), allow_expired, report)?;
+    Ok(certificate)
+}
+
+/// The certificate of the card in `reader`, or of the only one.
+fn of_card(cards: &Cards<'_>, reader: Option<&OsStr>, allow_expired: bool, report: &Report) -> Result<Certificate> {
+    let token = cards.one(reader)?;
+    let shown = format!("the card in \"{}\"", text::brief(token.reader().as_bytes()));
+    let Some(certificate) = token.certificate() else {
+        return Err(Failure::usage(format!("{shown} has no certificate")));
+    };
+    check_certificate(certificate, &shown, allow_expired, report)?;
+    Ok(certificate.clone())
+}
+
+/// Looks at dates and uses. `shown` is what the certificate is called.
+fn check_certificate(certificate: &Certificate, shown: &str, allow_expired: bool, report: &Report) -> Result<()> {
     let now = SystemTime::now();
     let refused = match certificate.validity_at(now) {
         Validity::Valid => None,
         Validity::Expired => Some(format!("the certificate expired on {}", text::day(certificate.not_after()))),
         Validity::NotYetValid => Some(format!("the certificate is not valid before {}", text::day(certificate.not_before()))),
     };
-    let shown = text::path(path);
     if let Some(why) = refused {
         if !allow_expired {
-            return Err(Failure::about(path, Code::Usage, why)
+            return Err(Failure::usage(format!("{shown}: {why}"))
                 .hint("ask the recipient for the current one; --allow-expired encrypts to this one all the same"));
         }
         report.warn(format!("{shown}: {why}"));
@@ -181,7 +203,7 @@ fn certificate(path: &Path, allow_expired: bool, report: &Report) -> Result<Cert
             report.warn(format!("{shown}: the certificate is not meant for encryption (keyUsage lacks keyEncipherment)"));
         }
     }
-    Ok(certificate)
+    Ok(())
 }
 
 fn parse_key<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T, keys::Error>) -> Result<T> {

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use crate::args::{KeyPasswordSource, NewPasswordSource, PasswordSource};
+use crate::args::{KeyPasswordSource, NewPasswordSource, PasswordSource, PinSource};
+use crate::commands::token::args::{NewPinSource, PukSource};
 use crate::exit::{Code, Failure, Result};
 use crate::{prompt, stdin, text};
 
@@ -59,6 +60,36 @@ impl<'a> SecretSource<'a> {
             fd: source.key_password_fd,
             variable: "CDOC2_KEY_PASSWORD",
             options: "--key-password-file PATH, --key-password-fd N or CDOC2_KEY_PASSWORD",
+            batch,
+        }
+    }
+
+    pub(crate) fn pin(source: &'a PinSource, batch: bool) -> Self {
+        Self {
+            file: source.pin_file.as_deref(),
+            fd: source.pin_fd,
+            variable: "CDOC2_PIN",
+            options: "--pin-file PATH, --pin-fd N or CDOC2_PIN",
+            batch,
+        }
+    }
+
+    pub(crate) fn new_pin(source: &'a NewPinSource, batch: bool) -> Self {
+        Self {
+            file: source.new_pin_file.as_deref(),
+            fd: source.new_pin_fd,
+            variable: "CDOC2_NEW_PIN",
+            options: "--new-pin-file PATH, --new-pin-fd N or CDOC2_NEW_PIN",
+            batch,
+        }
+    }
+
+    pub(crate) fn puk(source: &'a PukSource, batch: bool) -> Self {
+        Self {
+            file: source.puk_file.as_deref(),
+            fd: source.puk_fd,
+            variable: "CDOC2_PUK",
+            options: "--puk-file PATH, --puk-fd N or CDOC2_PUK",
             batch,
         }
     }

@@ -3,14 +3,19 @@
 use std::path::Path;
 
 use cdoc2::core::wire::capsule::Capsule;
+use cdoc2::core::wire::header::RecipientRecord;
 use cdoc2::keys::{self, Pkcs12, PrivateKey};
 use cdoc2::{Container, Error, Selection, Unlocked, label};
+use cdoc2_client::pkcs11::{Choice, Module, ModuleHolder};
+use cdoc2_client::token::{self, PinRef, Token, TokenHolder};
 
 use crate::args;
+use crate::card::{self, Cards};
 use crate::exit::{Failure, Result};
+use crate::pin::PinEntry;
 use crate::report::Report;
 use crate::secret_source::{Secret, SecretSource, tell};
-use crate::{failure, prompt, secret_file, stdin, text};
+use crate::{failure, pkcs11, prompt, secret_file, stdin, text};
 
 /// How often somebody at a terminal may type a password.
 const TRIES: usize = 3;
@@ -25,6 +30,8 @@ pub(crate) enum Method<'a> {
     Pkcs12(&'a Path),
     Password,
     Secret(&'a Path),
+    Token,
+    Pkcs11(&'a Path),
 }
 
 impl args::Unlock {
@@ -38,14 +45,16 @@ impl args::Unlock {
             self.p12.as_deref().map(Method::Pkcs12),
             self.password.then_some(Method::Password),
             self.secret.as_deref().map(Method::Secret),
+            self.token.then_some(Method::Token),
+            self.pkcs11.pkcs11.as_deref().map(Method::Pkcs11),
         ];
         let mut given = given.into_iter().flatten();
         let method = given.next();
         match given.next() {
             None => Ok(method),
-            Some(_) => {
-                Err(Failure::usage("one thing opens a container: --key, --p12, --password or --secret, not several of them"))
-            }
+            Some(_) => Err(Failure::usage(
+                "one thing opens a container: --key, --p12, --password, --secret, --token or --pkcs11, not several of them",
+            )),
         }
     }
 
@@ -71,20 +80,27 @@ pub(crate) struct Unlocking<'a> {
     pub(crate) args: &'a args::Unlock,
     /// Where the password comes from, if one opens it.
     pub(crate) password: &'a SecretSource<'a>,
+    pub(crate) cards: &'a Cards<'a>,
     pub(crate) report: Report,
 }
 
 impl<'a> Unlocking<'a> {
-    /// Opens the container by what was asked for, or by a password where that is all it can be.
+    /// Opens the container by what was asked for; by a card that is connected, if it can; or by a password, where that is all it can be.
     pub(crate) fn unlock(&self, method: Option<Method<'_>>) -> Result<Unlocked<'a>> {
         let unlocked = match method {
             Some(Method::Key(path)) => self.with_key(path),
             Some(Method::Pkcs12(path)) => self.with_pkcs12(path),
             Some(Method::Secret(path)) => self.with(&cdoc2::Unlock::SymmetricKey(secret_file::read(path)?)),
             Some(Method::Password) => self.with_password(),
-            None if self.may_be_password() => self.with_password(),
-            None => Err(Failure::usage("nothing is given to open the container with")
-                .hint("give one of --key PATH, --p12 PATH, --password or --secret PATH")),
+            Some(Method::Token) => self.with_token(),
+            Some(Method::Pkcs11(path)) => self.with_pkcs11(path),
+            None => match self.fitting_token() {
+                Some(token) => self.with_this_token(token),
+                None if self.cards.is_named() => self.with_token(),
+                None if self.may_be_password() => self.with_password(),
+                None => Err(Failure::usage("nothing is given to open the container with")
+                    .hint("give one of --key PATH, --p12 PATH, --password, --secret PATH, --token or --pkcs11 MODULE")),
+            },
         }?;
         self.report.detail(format!("record {} opens the container", unlocked.index()));
         Ok(unlocked)
@@ -152,6 +168,65 @@ impl<'a> Unlocking<'a> {
             }
         }
         Err(failure::of_key(path, &keys::Error::WrongPassphrase))
+    }
+
+    /// Opens it with the card that fits; or with the only one there is, which says why it does not.
+    fn with_token(&self) -> Result<Unlocked<'a>> {
+        match self.cards.all()?.into_iter().filter_map(|found| found.token.ok()).find(|token| self.is_for(token)) {
+            Some(token) => self.with_this_token(token),
+            None => self.with_this_token(self.cards.one(None)?),
+        }
+    }
+
+    /// A card for which there is a record. Where there is none, or no reader and no service, something else may open the container.
+    fn fitting_token(&self) -> Option<Token> {
+        let may_be = self.selected().any(|record| matches!(record.capsule, Capsule::EccPublicKey(_)));
+        let found = if may_be { self.cards.all().ok()? } else { Vec::new() };
+        found.into_iter().filter_map(|found| found.token.ok()).find(|token| self.is_for(token))
+    }
+
+    fn is_for(&self, token: &Token) -> bool {
+        self.selected().any(|record| token.fits(&record))
+    }
+
+    fn selected(&self) -> impl Iterator<Item = RecipientRecord<'a>> {
+        let selection = self.args.selection();
+        let records = (1..).zip(self.container.envelope().header().records());
+        records.filter(move |(index, record)| selection.includes(*index, record)).map(|(_, record)| record)
+    }
+
+    fn with_this_token(&self, mut token: Token) -> Result<Unlocked<'a>> {
+        let source = SecretSource::pin(&self.args.pin, self.report.batch);
+        let mut entry = PinEntry::new(PinRef::Pin1, &source, self.args.pin.last_try);
+        loop {
+            let mut holder = TokenHolder::new(&mut token, &mut entry).with_last_try(self.args.pin.last_try);
+            match self.container.unlock_with(&mut holder, &self.args.selection()) {
+                Ok(unlocked) => return Ok(unlocked),
+                Err(token::Error::Container(error)) => return Err(self.failure(&error)),
+                Err(error) if entry.may_try_again(&error) => {}
+                Err(error) => return Err(entry.take_failure().unwrap_or_else(|| card::failure(token.reader(), &error))),
+            }
+        }
+    }
+
+    fn with_pkcs11(&self, path: &Path) -> Result<Unlocked<'a>> {
+        let args::Pkcs11 { slot, token_label, key_label, .. } = &self.args.pkcs11;
+        let choice = Choice { slot: *slot, token_label: token_label.as_deref(), key_label: key_label.as_deref() };
+        let source = SecretSource::pin(&self.args.pin, self.report.batch);
+        let mut entry = pkcs11::PinEntry::new(&source, self.args.pin.last_try);
+        let module = Module::load(path).map_err(|error| pkcs11::failure(&error))?;
+        loop {
+            let holder = ModuleHolder::new(&module, &choice, &mut entry).map_err(|error| pkcs11::failure(&error))?;
+            let mut holder = holder.with_last_try(self.args.pin.last_try);
+            let outcome = self.container.unlock_with(&mut holder, &self.args.selection());
+            drop(holder);
+            match outcome {
+                Ok(unlocked) => return Ok(unlocked),
+                Err(cdoc2_client::pkcs11::Error::Container(error)) => return Err(self.failure(&error)),
+                Err(error) if entry.may_try_again(&error) => {}
+                Err(error) => return Err(entry.take_failure().unwrap_or_else(|| pkcs11::failure(&error))),
+            }
+        }
     }
 
     /// Whether a password is the only thing that somebody who gave nothing can have meant.

@@ -5,6 +5,7 @@ use cdoc2::archive::check::Summary;
 use cdoc2::pending::Existing;
 
 use crate::args::Decrypt;
+use crate::card::Cards;
 use crate::exit::{Failure, Result};
 use crate::output::Destination;
 use crate::progress::Progress;
@@ -23,7 +24,9 @@ pub(crate) fn run(args: &Decrypt, report: Report) -> Result<()> {
     let single = if stdin::is_meant(&args.output) { Some(Destination::of_binary(None, false)?) } else { None };
 
     let container = unlock::open(&args.input)?;
-    let unlocking = Unlocking { input: &args.input, container: &container, args: &args.unlock, password: &password, report };
+    let cards = Cards::new(&args.unlock.card);
+    let unlocking =
+        Unlocking { input: &args.input, container: &container, args: &args.unlock, password: &password, cards: &cards, report };
     let unlocked = unlocking.unlock(method)?;
 
     let failed = |error| failure::of_container(&args.input, &error);

@@ -9,6 +9,7 @@ use cdoc2::core::wire::envelope::MAGIC;
 use cdoc2::{InputFile, check_distinct};
 
 use crate::args::Encrypt;
+use crate::card::Cards;
 use crate::exit::{Failure, Result};
 use crate::output::Destination;
 use crate::progress::Progress;
@@ -19,7 +20,8 @@ use crate::{failure, recipients, stdin, text};
 pub(crate) fn run(args: &Encrypt, report: Report) -> Result<()> {
     let destination = Destination::of_binary(args.output.as_deref(), args.force)?;
     let password = SecretSource::password(&args.password, report.batch);
-    let recipients = recipients::load(&args.recipients, args.label.as_deref(), &report)?;
+    let cards = Cards::new(&args.card);
+    let recipients = recipients::load(&args.recipients, args.token, args.label.as_deref(), &cards, &report)?;
     recipients.check(&password)?;
     check_paths(args, &destination, &report)?;
     let files = files(args, &report)?;

@@ -1,10 +1,9 @@
 //! `cdoc2 inspect`: who can open a container, and how.
 
-use std::fmt::Write as _;
-
 use crate::args::Inspect;
 use crate::exit::{Code, Failure, Result};
 use crate::inspection::{Inspection, Record};
+use crate::table::Table;
 use crate::{output, text, unlock};
 
 pub(crate) fn run(args: &Inspect) -> Result<()> {
@@ -19,28 +18,8 @@ pub(crate) fn run(args: &Inspect) -> Result<()> {
     output::print(text.as_bytes())
 }
 
-/// Lines of "name: value", a paragraph a record.
-struct Table(String);
-
-impl Table {
-    fn heading(&mut self, what: &str, name: &str) {
-        let _ = writeln!(self.0, "\n{what}: {}", text::brief(name.as_bytes()));
-    }
-
-    fn line(&mut self, name: &str, value: impl AsRef<str>) {
-        // Writing to a string does not fail.
-        let _ = writeln!(self.0, "{name:<13}{}", text::brief(value.as_ref().as_bytes()));
-    }
-
-    fn optional(&mut self, name: &str, value: Option<impl AsRef<str>>) {
-        if let Some(value) = value {
-            self.line(name, value);
-        }
-    }
-}
-
 fn table(inspection: &Inspection) -> String {
-    let mut table = Table(String::new());
+    let mut table = Table::default();
     table.line("File:", &inspection.file);
     table.line("Format:", format!("CDOC2, version {}", inspection.envelope_version));
     table.line(
@@ -51,7 +30,7 @@ fn table(inspection: &Inspection) -> String {
     for record in &inspection.records {
         describe(record, &mut table);
     }
-    table.0
+    table.into_text()
 }
 
 fn describe(record: &Record, table: &mut Table) {
@@ -69,7 +48,7 @@ fn describe(record: &Record, table: &mut Table) {
     table.line(
         "  opens by:",
         match record.opened_by {
-            Some("key") => "--key or --p12",
+            Some("key") => "--key, --p12, --token or --pkcs11",
             Some("password") => "--password",
             Some("secret") => "--secret",
             Some(_) | None => "nothing in this version",

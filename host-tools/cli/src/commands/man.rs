@@ -49,8 +49,14 @@ fn render(name: Option<&str>) -> io::Result<Vec<u8>> {
 
 fn main_sections(page: &mut Roff) {
     list(page, "RECIPIENTS", "Who can open a container, as -r and the files of -R take it:", RECIPIENTS);
-    list(page, "WHAT OPENS A CONTAINER", "One of these; with none of them a password is asked for, if one can open it:", UNLOCK);
+    list(
+        page,
+        "WHAT OPENS A CONTAINER",
+        "One of these; with none of them a smart card that is connected opens it, if it can, or else a password that is asked for:",
+        UNLOCK,
+    );
     paragraphs(page, "PASSWORDS", PASSWORDS);
+    paragraphs(page, "SMART CARDS", CARDS);
     paragraphs(page, "FILES", FILES);
     list(page, "ENVIRONMENT", "", ENVIRONMENT);
     page.control("SH", ["EXIT STATUS"]);
@@ -108,6 +114,7 @@ const RECIPIENTS: &[(&str, &str)] = &[
         "Whoever has the symmetric secret in the file: at least 32 raw octets, or text of the form base64,... LABEL cannot hold a colon; \
          PATH can.",
     ),
+    ("token[:READER]", "The holder of the smart card that is connected, or in that reader: its certificate is read from it."),
 ];
 
 const UNLOCK: &[(&str, &str)] = &[
@@ -115,6 +122,8 @@ const UNLOCK: &[(&str, &str)] = &[
     ("--p12 PATH", "A PKCS#12 file; every private key in it is tried."),
     ("--password", "A password."),
     ("--secret PATH", "A symmetric secret: raw octets, or text of the form base64,..."),
+    ("--token", "A smart card: the Estonian ID-card, or a token with the CDOC2 applet."),
+    ("--pkcs11 MODULE", "A key on the token of a PKCS#11 module, by ECDH or RSA-OAEP."),
 ];
 
 const PASSWORDS: &[&str] = &[
@@ -125,6 +134,15 @@ const PASSWORDS: &[&str] = &[
     "reencrypt: if a password opens the container, these are its sources, and a new password comes from --new-password-file, \
      --new-password-fd or CDOC2_NEW_PASSWORD. If something else opens the container, --password-file and the others are for the new one.",
     "A new password must have 12 to 64 characters and among them an upper-case letter, a lower-case letter and a digit, as in the Java client.",
+];
+
+const CARDS: &[&str] = &[
+    "A card in any reader of PC/SC is found by itself; --reader or CDOC2_READER chooses where there are several. sim:PATH is a simulated \
+     token (cdoc2 token sim) in this very process: it needs neither a reader nor a service.",
+    "A PIN comes from the first of --pin-file, --pin-fd and CDOC2_PIN that is given, and otherwise from a question at the terminal, and only \
+     when a record of the container is for the card. What can be no PIN is refused before it costs a try. The last try that is left is not \
+     used unless --last-try is given. After its use the card is made to forget the PIN.",
+    "A PIN that is blocked gets a new value by the PUK: cdoc2 token unblock.",
 ];
 
 const FILES: &[&str] = &[
@@ -141,6 +159,9 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("CDOC2_PASSWORD", "The password, if neither --password-file nor --password-fd is given."),
     ("CDOC2_NEW_PASSWORD", "The new password of reencrypt, if a password opens the container too."),
     ("CDOC2_KEY_PASSWORD", "The passphrase of a private key, if neither --key-password-file nor --key-password-fd is given."),
+    ("CDOC2_PIN", "The PIN of a card or of a PKCS#11 token, if neither --pin-file nor --pin-fd is given."),
+    ("CDOC2_NEW_PIN, CDOC2_PUK", "The new PIN and the PUK of cdoc2 token, if no option gives them."),
+    ("CDOC2_READER", "The reader that is meant, if --reader is not given."),
     ("TMPDIR", "The folder for temporary files that are not beside the output."),
     ("NO_COLOR, TERM", "With NO_COLOR set there is no colour; with TERM set to dumb no progress bar either."),
 ];

@@ -7,3 +7,4 @@ pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod man;
 pub(crate) mod reencrypt;
+pub(crate) mod token;

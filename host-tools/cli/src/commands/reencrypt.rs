@@ -1,6 +1,7 @@
 //! `cdoc2 reencrypt`: use case UC.Client.P.04. What is decrypted stays in memory, a piece at a time.
 
 use crate::args::Reencrypt;
+use crate::card::Cards;
 use crate::commands::decrypt::passes;
 use crate::exit::{Failure, Result};
 use crate::output::Destination;
@@ -25,11 +26,13 @@ pub(crate) fn run(args: &Reencrypt, report: Report) -> Result<()> {
         Some(_) if new.is_named() => &new,
         Some(_) => &old,
     };
-    let recipients = recipients::load(&args.recipients, None, &report)?;
+    let cards = Cards::new(&args.unlock.card);
+    let recipients = recipients::load(&args.recipients, false, None, &cards, &report)?;
     recipients.check(new)?;
 
     let container = unlock::open(&args.input)?;
-    let unlocking = Unlocking { input: &args.input, container: &container, args: &args.unlock, password: &old, report };
+    let unlocking =
+        Unlocking { input: &args.input, container: &container, args: &args.unlock, password: &old, cards: &cards, report };
     let unlocked = unlocking.unlock(method)?;
 
     let failed = |error| failure::of_conversion(&args.input, &destination.name(), &error);

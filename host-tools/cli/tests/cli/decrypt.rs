@@ -36,9 +36,9 @@ fn existing_files_are_kept_unless_forced() {
 fn exactly_one_thing_opens_a_container() {
     let sandbox = Sandbox::with_container();
     let none = sandbox.run("decrypt in.cdoc2 -o out").failed(2);
-    says(&none, "--key PATH, --p12 PATH, --password or --secret PATH");
+    says(&none, "--key PATH, --p12 PATH, --password, --secret PATH, --token or --pkcs11 MODULE");
     let two = sandbox.run("decrypt in.cdoc2 -o out --secret s --password").failed(2);
-    says(&two, "--key, --p12, --password or --secret");
+    says(&two, "--key, --p12, --password, --secret, --token or --pkcs11");
     says(&sandbox.run("decrypt in.cdoc2 -o out --secret s --password-file s").failed(2), "something else opens the container");
     assert!(!sandbox.path("out").exists());
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::support::{PASSWORD, Sandbox, says};
 
-const COMMANDS: [&str; 7] = ["encrypt", "decrypt", "reencrypt", "inspect", "keygen", "completions", "man"];
+const COMMANDS: [&str; 8] = ["encrypt", "decrypt", "reencrypt", "inspect", "keygen", "token", "completions", "man"];
 
 /// The lines of a help text that begin with a prompt.
 fn examples(help: &str) -> Vec<String> {
@@ -18,6 +18,7 @@ fn sandbox_for_examples() -> Sandbox {
     sandbox.certificate("jaan", 100, "");
     sandbox.openssl("pkey -in jaan.key -pubout -out jaan.pub");
     sandbox.openssl("pkcs12 -export -inkey jaan.key -in jaan.cer -out jaan.p12 -passout pass:eluaegne");
+    sandbox.run("token sim new --state mari.token --name MAASIKAS,MARI --code 60001017727").done();
     sandbox.write("jaan.txt", "eluaegne\n");
     sandbox.write("backup.secret", [7; 32]);
     sandbox.write("report.pdf", "report");
@@ -32,7 +33,9 @@ fn examples_work_in_their_order() {
     let mut count = 0;
     for command in COMMANDS {
         for example in examples(&sandbox.run(&format!("{command} --help")).done().text()) {
-            let line = format!("export CDOC2_PASSWORD={PASSWORD} CDOC2_KEY_PASSWORD=eluaegne; {example}");
+            let secrets = format!("CDOC2_PASSWORD={PASSWORD} CDOC2_KEY_PASSWORD=eluaegne CDOC2_PIN=1234 CDOC2_NEW_PIN=1234");
+            let card = "CDOC2_PUK=12345678 CDOC2_READER=sim:mari.token";
+            let line = format!("export {secrets} {card}; {example}");
             let run = sandbox.shell(&line);
             assert_eq!(run.code(), Some(0), "{example}: {}", run.stderr());
             count += 1;
@@ -40,7 +43,7 @@ fn examples_work_in_their_order() {
         // Two examples may unpack into the same folder.
         let _ = std::fs::remove_dir_all(sandbox.path("opened"));
     }
-    assert!(count >= 16, "only {count} examples");
+    assert!(count >= 26, "only {count} examples");
     let main = examples(&sandbox.run("--help").done().text());
     assert_eq!(main.len(), 3);
     for example in main {
@@ -54,7 +57,7 @@ fn examples_work_in_their_order() {
 fn help_lists_the_exit_codes() {
     let sandbox = Sandbox::new();
     let help = sandbox.run("--help").done().text();
-    for line in ["0   done", "5   wrong password or key, or header altered", "10  network or server"] {
+    for line in ["0   done", "5   wrong password, PIN or key, or header altered", "10  network or server", "12  PIN blocked"] {
         says(&help, line);
     }
     says(&sandbox.run("--version").done().text(), "cdoc2 ");
@@ -64,7 +67,8 @@ fn help_lists_the_exit_codes() {
 fn manual_pages_are_sound() {
     let sandbox = Sandbox::new();
     let main = sandbox.run("man").done().text();
-    for heading in ["NAME", "SYNOPSIS", "RECIPIENTS", "PASSWORDS", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES"] {
+    for heading in ["NAME", "SYNOPSIS", "RECIPIENTS", "PASSWORDS", "SMART CARDS", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES"]
+    {
         assert!(
             main.contains(&format!(".SH {heading}\n")) || main.contains(&format!(".SH \"{heading}\"\n")),
             "{heading} is not in: {main}"

@@ -14,3 +14,4 @@ mod secrecy;
 mod signals;
 mod support;
 mod terminal;
+mod token;

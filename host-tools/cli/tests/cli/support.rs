@@ -22,6 +22,18 @@ pub(crate) const OLD_PASSWORD: &str = "Parool-üks";
 /// A container for that password, labelled `pw`, with `beta.txt` in it. It asks for 1000 rounds of hashing only, so tests with it are quick.
 const PASSWORD_CONTAINER: &[u8] = include_bytes!("../../../../tests/vectors/containers/hm130_pbkdf2-iter-1000.cdoc2");
 
+/// The environment variables that the program knows.
+pub(crate) const VARIABLES: [&str; 8] = [
+    "CDOC2_PASSWORD",
+    "CDOC2_NEW_PASSWORD",
+    "CDOC2_KEY_PASSWORD",
+    "CDOC2_PIN",
+    "CDOC2_NEW_PIN",
+    "CDOC2_PUK",
+    "CDOC2_READER",
+    "NO_COLOR",
+];
+
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -100,7 +112,7 @@ impl Sandbox {
         // And with signals as they are by default: what was started in the background of a script ignores some, and keeps ignoring them.
         let mut command = Command::new("env");
         command.args(["--default-signal", "setsid", CDOC2]).args(arguments).current_dir(&self.folder);
-        for variable in ["CDOC2_PASSWORD", "CDOC2_NEW_PASSWORD", "CDOC2_KEY_PASSWORD", "NO_COLOR"] {
+        for variable in VARIABLES {
             command.env_remove(variable);
         }
         Invocation { command, input: Vec::new() }

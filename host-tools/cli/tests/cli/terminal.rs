@@ -6,7 +6,7 @@ use std::process::Command;
 use rexpect::session::{PtySession, spawn_command};
 
 use crate::crafted;
-use crate::support::{CDOC2, OLD_PASSWORD, PASSWORD, Sandbox, says};
+use crate::support::{CDOC2, OLD_PASSWORD, PASSWORD, Sandbox, VARIABLES, says};
 
 /// Milliseconds for what must appear.
 const PATIENCE: u64 = 60_000;
@@ -19,7 +19,7 @@ fn shell(sandbox: &Sandbox, line: &str) -> PtySession {
     // Signals as they are by default, wherever the tests were started.
     let mut command = Command::new("env");
     command.args(["--default-signal", "bash", "-c", &script]).current_dir(sandbox.folder()).env("TERM", "xterm");
-    for variable in ["CDOC2_PASSWORD", "CDOC2_NEW_PASSWORD", "CDOC2_KEY_PASSWORD"] {
+    for variable in VARIABLES {
         command.env_remove(variable);
     }
     let mut path = std::ffi::OsString::from(Path::new(CDOC2).parent().unwrap());
@@ -152,6 +152,49 @@ fn both_passwords_of_a_reencryption_are_asked_for() {
     answer(&mut session, "The same once more: ", "Suvi2026tormine");
     says(&rest(&mut session), "code 0\r\n");
     sandbox.cdoc2("decrypt new.cdoc2 -o out --password").env("CDOC2_PASSWORD", "Suvi2026tormine").run().done();
+}
+
+#[test]
+fn wrong_pin_is_asked_again_while_tries_are_left() {
+    let sandbox = Sandbox::new();
+    sandbox.run("token sim new --state card --name MAASIKAS,MARI --code 60001017727").done();
+    sandbox.write("a.txt", "");
+    sandbox.run("encrypt -o in.cdoc2 --token --reader sim:card a.txt").done();
+    let mut session = shell(&sandbox, "cdoc2 decrypt in.cdoc2 -o out --token --reader sim:card");
+    answer(&mut session, "PIN1: ", "12");
+    let mut seen = answer(&mut session, "PIN1: ", "9999");
+    seen += &answer(&mut session, "PIN1 (2 tries are left): ", "1234");
+    seen += &rest(&mut session);
+    says(&seen, "The PIN1 has 4 to 12 digits. Try again.");
+    says(&seen, "Wrong PIN1. Try again.");
+    says(&seen, "code 0\r\n");
+    assert!(!seen.contains("9999") && !seen.contains("1234"), "{seen}");
+
+    // The last try is not offered.
+    let mut session = shell(&sandbox, "cdoc2 decrypt in.cdoc2 -o again --token --reader sim:card");
+    answer(&mut session, "PIN1: ", "9999");
+    answer(&mut session, "PIN1 (2 tries are left): ", "9998");
+    let seen = rest(&mut session);
+    says(&seen, "one try is left");
+    says(&seen, "code 5\r\n");
+    let mut session = shell(&sandbox, "cdoc2 decrypt in.cdoc2 -o again --token --reader sim:card --last-try");
+    answer(&mut session, "PIN1 (the last try): ", "1234");
+    says(&rest(&mut session), "code 0\r\n");
+}
+
+#[test]
+fn new_pin_is_asked_twice() {
+    let sandbox = Sandbox::new();
+    sandbox.run("token sim new --state card --name MAASIKAS,MARI --code 60001017727").done();
+    let mut session = shell(&sandbox, "cdoc2 token change-pin --reader sim:card");
+    answer(&mut session, "PIN1: ", "9999");
+    answer(&mut session, "New PIN1: ", "43210");
+    answer(&mut session, "The same once more: ", "43210");
+    answer(&mut session, "PIN1 (2 tries are left): ", "1234");
+    let seen = rest(&mut session);
+    says(&seen, "PIN1 is changed");
+    says(&seen, "code 0\r\n");
+    sandbox.cdoc2("token verify-pin --reader sim:card").env("CDOC2_PIN", "43210").run().done();
 }
 
 #[test]
