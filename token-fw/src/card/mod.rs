@@ -65,8 +65,7 @@ impl<P: Platform> Card<P> {
     ///
     /// # Errors
     /// [`Fault::Capacity`]: the flash is too small. The flash failed, or is not as a card left it: [`Fault::Corrupt`], also if the root key is another.
-    pub fn new(platform: P) -> Result<Self, Fault> {
-        let mut platform = platform;
+    pub fn new(mut platform: P) -> Result<Self, Fault> {
         let store = Store::open(platform.flash())?;
         let mut card = Self { platform, store, scratch: Scratch::new(), holder: None, keys: [None; KeyRef::ALL.len()] };
         card.refresh()?;
