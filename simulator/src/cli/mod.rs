@@ -141,7 +141,7 @@ pub struct Run {
 #[group(required = true, multiple = false)]
 pub struct ReaderArgs {
     /// A reader of pcscd's vpcd driver; its second one is at 127.0.0.1:35964.
-    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = reader::DEFAULT_ADDRESS)]
+    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = reader::VPCD_ADDRESS)]
     vpcd: Option<String>,
     /// A USB port: the token is a CCID reader with its card, and is served over USB/IP at this address, to be attached by usbip(8).
     #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = USBIP_ADDRESS)]

@@ -94,6 +94,6 @@ fn pcap(path: &Path) -> io::Result<Pcap<File>> {
     let file = OpenOptions::new().write(true).create_new(!is_pipe).open(path)?;
     let path = path.to_owned();
     Pcap::new(file, move |error| {
-        let _ = writeln!(io::stderr(), "token-sim: {}: {error}; nothing more is written to it", path.display());
+        let _ = writeln!(io::stderr(), "{}: {error}; nothing more is written to it", path.display());
     })
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Write};
-use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -70,11 +70,8 @@ impl Dialogue {
         let _ = self.question.flush();
     }
 
-    fn is_answered(&mut self) -> bool {
-        match self.lines.try_recv() {
-            Ok(()) => true,
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => false,
-        }
+    fn is_answered(&self) -> bool {
+        self.lines.try_recv().is_ok()
     }
 }
 
@@ -164,8 +161,7 @@ impl InputPin for Button {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::Sender;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{Sender, channel};
 
     use embedded_hal::digital::OutputPin as _;
 

@@ -16,7 +16,7 @@ pub use in_process::{InProcess, Refused};
 pub use mask::Masked;
 pub use pcap::Pcap;
 pub use tracer::Tracer;
-pub use vpcd::{DEFAULT_ADDRESS, End, Remover, Vpcd};
+pub use vpcd::{End, Remover, VPCD_ADDRESS, Vpcd};
 pub use watch::{Observer, Watched};
 
 use heapless::{Vec, VecView};

@@ -17,7 +17,7 @@ use super::{Response, carry_out};
 use crate::hw::Clock;
 
 /// Where the first reader of vpcd listens; the second does on the port after.
-pub const DEFAULT_ADDRESS: &str = "127.0.0.1:35963";
+pub const VPCD_ADDRESS: &str = "127.0.0.1:35963";
 
 /// Messages of one octet from the reader.
 mod control {
