@@ -21,7 +21,8 @@ const ARROWS: &[(&str, Arrows)] = &[
     ("simulator", Arrows::To(&["token-fw", "token-proto"])),
     ("libusb-shim", Arrows::To(&["simulator", "token-fw", "token-proto"])),
     ("cdoc2", Arrows::To(&[CORE])),
-    ("cdoc2-client", Arrows::To(&["cdoc2", "token-proto"])),
+    // the simulator in its tests only
+    ("cdoc2-client", Arrows::To(&["cdoc2", "token-proto", "simulator"])),
     ("cdoc2-cli", Arrows::To(&["cdoc2", "cdoc2-client", "simulator"])),
     // nothing may depend on these
     ("cdoc2-tests", Arrows::ToAnything),
