@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use token_fw::Token;
+use token_fw::card::Card;
 
 use super::{Error, Run, TouchArg, card};
 use crate::hw::{Board, Person, RealClock, Rng};
@@ -18,8 +19,8 @@ use crate::reader::usbip::{Server, ccid_device};
 use crate::reader::{End, Observer, Pcap, Tracer, Vpcd, Watched};
 use crate::state::State;
 
-/// A token that is looked at as the command line says.
-type WatchedToken = Watched<Token<Board>, Vec<Box<dyn Observer + Send>>>;
+/// Everybody who looks on.
+type Observers = Vec<Box<dyn Observer + Send>>;
 
 pub(super) fn execute(args: &Run, out: &mut impl Write) -> Result<(), Error> {
     let path = &args.state.state;
@@ -30,20 +31,23 @@ pub(super) fn execute(args: &Run, out: &mut impl Write) -> Result<(), Error> {
         TouchArg::Never => Person::Absent,
     });
     let card = card(board, path)?;
-    let mut observers: Vec<Box<dyn Observer + Send>> = Vec::new();
+    match (&args.reader.vpcd, &args.reader.usbip) {
+        (Some(address), _) => vpcd(card, address, args, out),
+        (None, Some(address)) => usbip(card, address, args, out),
+        (None, None) => Err(Error::usage("no reader is given: use --vpcd or --usbip")),
+    }
+}
+
+/// The token that `card` makes, looked at as `args` say. Called when there is a reader for it: a capture file is not made for nothing.
+fn watched(card: Card<Board>, args: &Run) -> Result<Watched<Token<Board>, Observers>, Error> {
+    let mut observers = Observers::new();
     if args.trace {
         observers.push(Box::new(Tracer::new(io::stderr())));
     }
     if let Some(path) = &args.pcap {
         observers.push(Box::new(pcap(path).map_err(|error| Error::failed(format!("{}: {error}", path.display())))?));
     }
-    let serial = card.document_number().map_or_else(|_| "blank".into(), |number| String::from_utf8_lossy(number).into_owned());
-    let token = Watched::new(Token::new(card), observers);
-    match (&args.reader.vpcd, &args.reader.usbip) {
-        (Some(address), _) => vpcd(token, address, out),
-        (None, Some(address)) => usbip(token, serial, address, out),
-        (None, None) => Err(Error::usage("no reader is given: use --vpcd or --usbip")),
-    }
+    Ok(Watched::new(Token::new(card), observers))
 }
 
 /// Tells that the token can be used from now on. Whoever does not listen any more does not need to know.
@@ -51,10 +55,11 @@ fn ready(out: &mut impl Write, reader: &str, place: &str) {
     let _ = writeln!(out, "ready {reader} {place}").and_then(|()| out.flush());
 }
 
-fn vpcd(mut token: WatchedToken, address: &str, out: &mut impl Write) -> Result<(), Error> {
+fn vpcd(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write) -> Result<(), Error> {
     let failed = |error: io::Error| Error::failed(format!("{address}: {error}"));
     let vpcd = Vpcd::connect(address)
         .map_err(|error| Error::failed(format!("{address}: {error}; is pcscd running, with vpcd listening there?")))?;
+    let mut token = watched(card, args)?;
     let remover = vpcd.remover();
     on_signal(move || remover.remove())?;
     match vpcd.run(&mut token, &RealClock::default(), || ready(out, "vpcd", address)).map_err(failed)? {
@@ -65,7 +70,7 @@ fn vpcd(mut token: WatchedToken, address: &str, out: &mut impl Write) -> Result<
     }
 }
 
-fn usbip(token: WatchedToken, serial: String, address: &str, out: &mut impl Write) -> Result<(), Error> {
+fn usbip(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write) -> Result<(), Error> {
     let failed = |error: &dyn Display| Error::failed(format!("{address}: {error}"));
     let (end, ended) = mpsc::channel();
     on_signal(move || {
@@ -73,6 +78,8 @@ fn usbip(token: WatchedToken, serial: String, address: &str, out: &mut impl Writ
         let _ = end.send(());
     })?;
     let mut server = Server::bind(address).map_err(|error| failed(&error))?;
+    let serial = card.document_number().map_or_else(|_| "blank".into(), |number| String::from_utf8_lossy(number).into_owned());
+    let token = watched(card, args)?;
     let bus_id = server.plug_in(ccid_device(token, RealClock::default(), serial)).map_err(|error| failed(&error))?;
     ready(out, "usbip", &format!("{} {bus_id}", server.address()));
     // The sender lives as long as the thread of the signals, which does not end.
@@ -83,7 +90,7 @@ fn usbip(token: WatchedToken, serial: String, address: &str, out: &mut impl Writ
 /// Calls `end` when the program is asked to end.
 fn on_signal(end: impl Fn() + Send + 'static) -> Result<(), Error> {
     let watch = || {
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
         thread::Builder::new().name("signals".into()).spawn(move || signals.forever().for_each(|_| end()))
     };
     watch().map(|_| ()).map_err(|error: io::Error| Error::failed(format!("signals cannot be caught: {error}")))

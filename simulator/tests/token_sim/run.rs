@@ -48,8 +48,10 @@ fn reader_that_goes_away_is_an_error() {
 #[test]
 fn reader_that_is_not_there_is_an_error() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let said = Sandbox::with_token(&[]).token_sim(&["run", "--state", "t", "--vpcd", &free]).failed(1);
+    let sandbox = Sandbox::with_token(&[]);
+    let said = sandbox.token_sim(&["run", "--state", "t", "--vpcd", &free, "--pcap", "cap"]).failed(1);
     assert!(said.contains("Connection refused") && said.contains("is pcscd running"), "{said}");
+    assert_eq!(sandbox.files(), ["t"]);
 }
 
 #[test]
@@ -118,7 +120,9 @@ fn trace_and_capture_tell_all_but_the_secrets() {
 fn capture_replaces_no_file_but_fills_a_pipe() {
     let sandbox = Sandbox::with_token(&[]);
     fs::write(sandbox.path("letter"), "Dear Jaak").unwrap();
-    let said = sandbox.token_sim(&["run", "--state", "t", "--vpcd", "--pcap", "letter"]).failed(1);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let said = sandbox.token_sim(&["run", "--state", "t", "--vpcd", &address, "--pcap", "letter"]).failed(1);
     assert!(said.starts_with("token-sim: letter: File exists"), "{said}");
     assert_eq!(fs::read(sandbox.path("letter")).unwrap(), b"Dear Jaak");
 
