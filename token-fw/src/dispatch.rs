@@ -125,6 +125,12 @@ impl Channel {
     }
 }
 
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
 /// Empties `response` and leaves none of its octets behind.
 pub(crate) fn wipe(response: &mut VecView<u8>) {
     response.as_mut_slice().zeroize();

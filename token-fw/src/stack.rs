@@ -5,7 +5,7 @@ use core::fmt;
 use heapless::VecView;
 use iso7816::Status;
 use token_proto::apdu::CHAINED;
-use token_proto::{Atr, Command, MAX_DATA_LEN, Profile, aid, ins};
+use token_proto::{Atr, Command, MAX_DATA_LEN, aid, ins};
 
 use crate::applets::{Release, cdoc2, esteid};
 use crate::card::Card;
@@ -86,7 +86,9 @@ impl<P: Platform> Token<P> {
                 return Ok((Release::Now, command.le));
             }
             // files are the ID-card's, whatever application is selected
-            (0x00, ins::SELECT) => self.select_esteid()?,
+            (0x00, ins::SELECT) => {
+                self.enter_esteid()?;
+            }
             (0x00 | cdoc2::CLA, _) => {}
             _ => return Err(Status::ClassNotSupported),
         }
@@ -109,15 +111,12 @@ impl<P: Platform> Token<P> {
         };
         let matches = |aid: &[u8]| command.data.len() >= MIN_AID_LEN && aid.starts_with(command.data);
         let profile = self.card.profile();
-        if let Some(application) = self.find_esteid(profile, matches) {
-            if !matches!(self.selected, Selected::Esteid(_)) {
-                self.selected = Selected::Esteid(esteid::State::default());
-            }
-            if let Selected::Esteid(state) = &mut self.selected {
-                state.select(application);
-                if with_answer {
-                    state.control_parameters(profile, response)?;
-                }
+        let application = esteid::Application::find(profile, matches).filter(|_| self.card.is_personalised());
+        if let Some(application) = application {
+            let state = self.enter_esteid()?;
+            state.select(application);
+            if with_answer {
+                state.control_parameters(profile, response)?;
             }
         } else if matches(aid::CDOC2) {
             self.selected = Selected::Cdoc2(cdoc2::State::default());
@@ -130,19 +129,18 @@ impl<P: Platform> Token<P> {
         Ok(())
     }
 
-    /// A blank card is no ID-card.
-    fn find_esteid(&self, profile: Profile, matches: impl Fn(&[u8]) -> bool) -> Option<esteid::Application> {
-        self.card.is_personalised().then(|| esteid::Application::find(profile, matches))?
-    }
-
-    fn select_esteid(&mut self) -> Result<(), Status> {
+    /// The state of the ID-card, which is selected now if it was not. A blank card is none.
+    fn enter_esteid(&mut self) -> Result<&mut esteid::State, Status> {
         if !self.card.is_personalised() {
             return Err(Status::NotFound);
         }
         if !matches!(self.selected, Selected::Esteid(_)) {
             self.selected = Selected::Esteid(esteid::State::default());
         }
-        Ok(())
+        match &mut self.selected {
+            Selected::Esteid(state) => Ok(state),
+            Selected::Nothing | Selected::Cdoc2(_) => Err(Status::NotFound),
+        }
     }
 
     fn conclude(&mut self, result: Result<usize, Status>, response: &mut VecView<u8>) -> Progress {
