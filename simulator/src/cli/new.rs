@@ -29,7 +29,6 @@ pub(super) fn execute(args: &New) -> Result<(), Error> {
         return Err(Error::failed(state::Error::Exists(path.clone())));
     }
 
-    // The clock has whole seconds in certificates.
     let now = SystemTime::now();
     let request = Request {
         holder,

@@ -111,3 +111,24 @@ fn key_that_is_not_there_has_no_certificate() {
     let said = sandbox.token_sim(&["cert", "--state", "t", "cdoc2"]).failed(1);
     assert_eq!(said, "token-sim: t: the token has no certificate for its CDOC2 key\n");
 }
+
+#[test]
+fn keys_from_files_are_certified_as_they_are() {
+    let sandbox = Sandbox::new();
+    for (curve, file) in [("P-384", "auth.key"), ("P-256", "cdoc2.key")] {
+        sandbox.tool("openssl", &format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:{curve} -out {file}"));
+    }
+    let new = |keys: &[&str]| sandbox.token_sim(&[&["new", "--state", "t"], &HOLDER[..], keys].concat());
+    new(&["--auth-key", "auth.key", "--cdoc2-key-file", "cdoc2.key"]).succeeded();
+    for key in ["auth", "cdoc2"] {
+        certificate(&sandbox, key);
+        let certified = sandbox.tool("openssl", &format!("x509 -in {key} -noout -pubkey"));
+        assert_eq!(certified, sandbox.tool("openssl", &format!("pkey -in {key}.key -pubout")));
+    }
+    fs::remove_file(sandbox.path("t")).unwrap();
+    let said = new(&["--auth-key", "cdoc2.key"]).failed(1);
+    assert_eq!(said, "token-sim: the profile's authentication key is on P-384, and no other curve\n");
+    let said = new(&["--cdoc2-key", "p256", "--cdoc2-key-file", "cdoc2.key"]).failed(2);
+    assert!(said.contains("cannot be used with"), "{said}");
+    assert!(!sandbox.files().contains(&"t".to_owned()));
+}
