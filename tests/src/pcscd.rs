@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -132,7 +133,14 @@ impl Pcscd {
         command.envs(variables.iter().map(|(name, value)| (*name, value)));
         let mut daemon = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("pcscd runs");
         wait_for_line(daemon.stdout.take().expect("its output is a pipe"), "daemon ready");
-        Self { daemon, socket: namespace.folder().join("run/pcscd.comm"), home: namespace.folder().to_owned() }
+        let socket = namespace.folder().join("run/pcscd.comm");
+        // It says so just before it listens.
+        let deadline = Instant::now() + PATIENCE;
+        while UnixStream::connect(&socket).is_err() {
+            assert!(Instant::now() < deadline, "pcscd does not listen on {}", socket.display());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Self { daemon, socket, home: namespace.folder().to_owned() }
     }
 
     /// `program` as a client of this pcscd, with a home of its own. It runs outside of the namespace.
