@@ -39,7 +39,7 @@ pub enum Command {
 pub struct Submit {
     /// Its number, by which it is answered or given up.
     pub seq: u32,
-    /// [`Record::device_id`].
+    /// [`Record::device_id`](super::Record::device_id).
     pub device_id: u32,
     /// Number of the endpoint, at most 15.
     pub endpoint: u8,
