@@ -113,6 +113,12 @@ impl Token {
         self.slot.name()
     }
 
+    /// Whether the reader has keys of its own for PINs, which are not used.
+    #[must_use]
+    pub fn has_pin_pad(&self) -> bool {
+        self.slot.has_pin_pad()
+    }
+
     /// What the card is.
     #[must_use]
     pub fn application(&self) -> Application {

@@ -17,6 +17,8 @@ pub struct PinQuestion {
     pub pin: PinRef,
     /// The tries that are left, if the card said so.
     pub tries_left: Option<u8>,
+    /// Whether the reader has keys of its own, which are not used.
+    pub has_pin_pad: bool,
 }
 
 /// The person before the card.
@@ -68,7 +70,7 @@ impl<D: Dialogue> KeyHolder for TokenHolder<'_, D> {
             Some(pin) => pin,
             None => {
                 let tries_left = self.token.check_tries(PinRef::Pin1, self.last_try)?;
-                let question = PinQuestion { pin: PinRef::Pin1, tries_left };
+                let question = PinQuestion { pin: PinRef::Pin1, tries_left, has_pin_pad: self.token.has_pin_pad() };
                 self.dialogue.pin(&question).ok_or(Error::NotGiven(PinRef::Pin1))?
             }
         };

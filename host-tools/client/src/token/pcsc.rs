@@ -50,6 +50,7 @@ pub fn readers() -> Result<Vec<ReaderInfo>, Fault> {
 pub struct PcscSlot {
     name: String,
     atr: Atr,
+    has_pin_pad: bool,
     /// There until the slot is dropped.
     card: Option<Card>,
     /// Keeps the connection to the service open as long as the card.
@@ -77,7 +78,7 @@ impl PcscSlot {
         })?;
         let status = card.status2_owned().map_err(fault)?;
         let atr = Atr::new(status.atr()).ok_or(Fault::Mute)?;
-        Ok(Self { name: reader.to_owned(), atr, card: Some(card), _context: context })
+        Ok(Self { name: reader.to_owned(), atr, has_pin_pad: has_pin_pad(&card), card: Some(card), _context: context })
     }
 }
 
@@ -97,6 +98,10 @@ impl Slot for PcscSlot {
 
     fn atr(&self) -> Atr {
         self.atr
+    }
+
+    fn has_pin_pad(&self) -> bool {
+        self.has_pin_pad
     }
 
     /// A card that somebody has reset since is connected to again: nothing was said to it yet.
@@ -131,6 +136,19 @@ impl Reader for PcscConversation<'_> {
     }
 }
 
+/// Whether the reader has keys of its own (PC/SC part 10, 2.2). One that does not know the question has none.
+fn has_pin_pad(card: &Card) -> bool {
+    let get_feature_request = pcsc::ctl_code(3400);
+    let mut answer = [0; pcsc::MAX_BUFFER_SIZE];
+    card.control(get_feature_request, &[], &mut answer).is_ok_and(lists_pin_pad)
+}
+
+/// Whether the features, each a tag, a length of four and a control code, hold `FEATURE_VERIFY_PIN_START` or `FEATURE_VERIFY_PIN_DIRECT`.
+fn lists_pin_pad(features: &[u8]) -> bool {
+    let (features, _) = features.as_chunks();
+    features.iter().any(|[tag, len, ..]: &[u8; 6]| matches!((tag, len), (0x01 | 0x06, 4)))
+}
+
 fn establish() -> Result<Context, Fault> {
     Context::establish(Scope::User).map_err(fault)
 }
@@ -148,5 +166,35 @@ fn fault(error: pcsc::Error) -> Fault {
         Error::UnresponsiveCard | Error::UnpoweredCard | Error::UnsupportedCard | Error::InvalidAtr => Fault::Mute,
         Error::NotTransacted | Error::CommError | Error::InsufficientBuffer => Fault::NotTransacted,
         error => Fault::Other(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_read() {
+        assert!(lists_pin_pad(b"\x12\x04\x42\x33\x00\x12\x06\x04\x42\x33\x00\x06"));
+        assert!(!lists_pin_pad(b"\x12\x04\x42\x33\x00\x06\x0A\x04\x42\x33\x00\x01"));
+        assert!(!lists_pin_pad(b"\x06\x04\x42"));
+        assert!(!lists_pin_pad(b""));
+    }
+
+    #[test]
+    fn every_fault_that_has_a_remedy_is_told_apart() {
+        for (error, expected) in [
+            (pcsc::Error::NoService, Fault::NoService),
+            (pcsc::Error::NoReadersAvailable, Fault::NoReader),
+            (pcsc::Error::NoSmartcard, Fault::NoCard),
+            (pcsc::Error::RemovedCard, Fault::Removed),
+            (pcsc::Error::ResetCard, Fault::Reset),
+            (pcsc::Error::SharingViolation, Fault::InUse),
+            (pcsc::Error::UnresponsiveCard, Fault::Mute),
+            (pcsc::Error::NotTransacted, Fault::NotTransacted),
+        ] {
+            assert_eq!(fault(error), expected);
+        }
+        assert!(matches!(fault(pcsc::Error::Timeout), Fault::Other(_)));
     }
 }

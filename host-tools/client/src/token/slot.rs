@@ -47,6 +47,11 @@ pub trait Slot: fmt::Debug {
     /// What the card answered to its last reset.
     fn atr(&self) -> Atr;
 
+    /// Whether the reader has keys of its own for PINs. They are not used: a PIN is typed at the host.
+    fn has_pin_pad(&self) -> bool {
+        false
+    }
+
     /// Begins to talk to the card with nobody in between, until the conversation is dropped. What was selected and verified in an earlier
     /// conversation may be forgotten.
     ///
