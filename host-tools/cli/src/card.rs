@@ -164,6 +164,10 @@ impl Slot for Traced {
         self.0.atr()
     }
 
+    fn has_pin_pad(&self) -> bool {
+        self.0.has_pin_pad()
+    }
+
     fn begin(&mut self) -> Result<Conversation<'_>, Fault> {
         Ok(Conversation::new(Watched::new(self.0.begin()?, Tracer::new(io::stderr()))))
     }

@@ -29,19 +29,22 @@ impl<'a> PinEntry<'a> {
     pub(crate) fn obtain(&mut self, token: &mut Token) -> Result<Pin> {
         let tries_left = token.check_tries(self.pin, self.last_try);
         let tries_left = tries_left.map_err(|error| card::failure(token.reader(), &error))?;
-        self.typed(tries_left)
+        self.typed(&PinQuestion { pin: self.pin, tries_left, has_pin_pad: token.has_pin_pad() })
     }
 
-    fn typed(&mut self, tries_left: Option<u8>) -> Result<Pin> {
+    fn typed(&mut self, question: &PinQuestion) -> Result<Pin> {
         // Whoever was asked has no other source; and a file may be readable only once.
         if !self.was_asked
             && let Some(given) = self.source.read()?
         {
             return Pin::new(self.pin, &given).map_err(|problem| Failure::usage(problem.to_string()));
         }
-        self.was_asked = true;
         let name = pin_name(self.pin);
-        let question = match tries_left {
+        if question.has_pin_pad && !self.was_asked {
+            tell(&format!("The keys of the reader cannot be used: type the {name} here, or stop with Ctrl-C."));
+        }
+        self.was_asked = true;
+        let question = match question.tries_left {
             Some(1) => format!("{name} (the last try)"),
             Some(left) if left < ALL_TRIES => format!("{name} ({left} tries are left)"),
             _ => name.to_owned(),
@@ -88,7 +91,7 @@ impl<'a> PinEntry<'a> {
 
 impl Dialogue for &mut PinEntry<'_> {
     fn pin(&mut self, question: &PinQuestion) -> Option<Pin> {
-        self.typed(question.tries_left).map_err(|failure| self.failure = Some(failure)).ok()
+        self.typed(question).map_err(|failure| self.failure = Some(failure)).ok()
     }
 
     fn touch(&mut self) {

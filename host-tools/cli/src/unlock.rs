@@ -94,6 +94,7 @@ impl<'a> Unlocking<'a> {
             Some(Method::Password) => self.with_password(),
             Some(Method::Token) => self.with_token(),
             Some(Method::Pkcs11(path)) => self.with_pkcs11(path),
+            None if self.password.is_given() && self.may_be_password() => self.with_password(),
             None => match self.fitting_token() {
                 Some(token) => self.with_this_token(token),
                 None if self.cards.is_named() => self.with_token(),

@@ -66,6 +66,34 @@ fn no_output_holds_a_secret() {
 }
 
 #[test]
+fn no_trace_of_a_card_holds_a_pin_or_a_key() {
+    let sandbox = Sandbox::new();
+    sandbox.run("token sim new --state card --name MAASIKAS,MARI --code 60001017727 --pin1 74656374 --puk 83736353").done();
+    sandbox.write("a.txt", "");
+    sandbox.run("encrypt -o in.cdoc2 --token --reader sim:card a.txt").done();
+    let mut said = String::new();
+    for (arguments, pin) in [
+        ("decrypt -v in.cdoc2 -o out --token", "74656374"),
+        ("token verify-pin -v", "65748392"),
+        ("token change-pin -v", "74656374"),
+        ("token unblock -v", "83736353"),
+    ] {
+        let run = sandbox.cdoc2(&format!("{arguments} --trace --reader sim:card"));
+        let run = run.env("CDOC2_PIN", pin).env("CDOC2_PUK", pin).env("CDOC2_NEW_PIN", "91827364").run();
+        said += &(run.text() + &run.stderr());
+    }
+    for command in ["VERIFY 01", "VERIFY 02", "CHANGE REFERENCE DATA 01", "RESET RETRY COUNTER 01", "DECAPSULATE 81"] {
+        crate::support::says(&said, command);
+    }
+    for pin in ["74656374", "83736353", "65748392", "91827364"] {
+        let block: String = pin.bytes().map(|octet| format!("{octet:02X}")).collect();
+        assert!(!said.contains(pin) && !said.contains(&block), "{said}");
+    }
+    // The answer to DECAPSULATE is the key of the content.
+    crate::support::says(&said, "<- ****************************************************************9000");
+}
+
+#[test]
 fn core_dumps_are_off() {
     let sandbox = Sandbox::with_secret();
     // It waits for the rest of its standard input.

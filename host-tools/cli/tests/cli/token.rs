@@ -1,6 +1,6 @@
 //! Smart cards, as the simulator has them in this very process: no reader, no service.
 
-use crate::support::{Sandbox, says};
+use crate::support::{PASSWORD, Run, Sandbox, says};
 
 /// Commands of the trace in `stderr`, the answers left out.
 fn commands(stderr: &str) -> Vec<&str> {
@@ -17,7 +17,7 @@ fn sandbox(options: &str) -> Sandbox {
 }
 
 /// The program with that token and this PIN.
-fn with_pin(sandbox: &Sandbox, arguments: &str, pin: &str) -> crate::support::Run {
+fn with_pin(sandbox: &Sandbox, arguments: &str, pin: &str) -> Run {
     sandbox.cdoc2(&format!("{arguments} --reader sim:card")).env("CDOC2_PIN", pin).run()
 }
 
@@ -50,6 +50,10 @@ fn token_is_meant_where_nothing_else_is_said() {
     let run = sandbox.cdoc2("decrypt in.cdoc2 -o again").env("CDOC2_READER", "sim:card").env("CDOC2_PIN", "1234").run();
     run.done();
     // Not where something else is.
+    let both = "encrypt -o both.cdoc2 --token --reader sim:card -r password:pw a.txt";
+    sandbox.cdoc2(both).env("CDOC2_PASSWORD", PASSWORD).run().done();
+    let run = sandbox.cdoc2("decrypt both.cdoc2 -o both -v").env("CDOC2_READER", "sim:card").env("CDOC2_PASSWORD", PASSWORD).run();
+    says(&run.done().stderr(), "record 2 opens the container");
     sandbox.write("s", [7; 32]);
     sandbox.run("encrypt -o s.cdoc2 -r secret:s:s a.txt").done();
     sandbox.cdoc2("decrypt s.cdoc2 -o other --secret s").env("CDOC2_READER", "sim:card").run().done();
