@@ -54,6 +54,7 @@ fn packet_that_is_left_alone_does_not_keep_the_device_awake() {
         assert_eq!(bus.read(OUT.into(), &mut [0; 64]), Ok(3));
         assert!(bus.wait(None), "a read is news: it may have made room");
         assert_eq!(bus.read(OUT.into(), &mut [0; 64]), Err(UsbError::WouldBlock));
+        ready.send(()).unwrap();
         assert!(!bus.wait(None), "one in vain is none; only the end of the power is");
     };
     run(device, |bus| {
@@ -62,6 +63,8 @@ fn packet_that_is_left_alone_does_not_keep_the_device_awake() {
         submit(&session, 1);
         let expected = Reply::Submit { seq: 1, status: Status::DONE, actual: 3, data: Vec::new() };
         assert_eq!(session.reply(Some(PATIENCE)), Some(expected));
+        // The power stays until the device has looked.
+        is_ready.recv_timeout(PATIENCE).unwrap();
     });
 }
 
