@@ -263,3 +263,28 @@ fn last_try_wants_consent() {
     let silent = Script::default().then(SELECT_2018, DONE).then(get_tries, b"\x6D\x00");
     assert_eq!(token(silent).check_tries(PinRef::Pin1, false).unwrap(), None);
 }
+
+#[test]
+fn files_that_make_no_sense_are_refused() {
+    const SELECT_NUMBER: &[u8] = b"\x00\xA4\x09\x04\x04\x3F\x00\xD0\x03\x00";
+    const READ_NUMBER: &[u8] = b"\x00\xB0\x00\x00\x0B";
+    const CONTROL: &[u8] = b"\x62\x0E\x80\x02\x00\x0B\x82\x01\x01\x83\x02\xD0\x03\x8A\x01\x05\x90\x00";
+    let open = |answers: &[(&[u8], &[u8])]| {
+        let script = Script::default().then(SELECT_CDOC2, NOT_FOUND).then(SELECT_2018, DONE);
+        let script = answers.iter().fold(script, |script, (command, answer)| script.then(command, answer));
+        let error = Token::open(Box::new(script.clone()), &mut Cache::default()).unwrap_err();
+        assert!(script.is_over());
+        error
+    };
+    // No size; no end; a folder where a file should be.
+    for control in [DONE, b"\x62\x04\x80\x02\x00\x0B\x90\x00", b"\x62\x0A\x82\x01\x38\x83\x02\xD0\x03\x8A\x01\x05\x90\x00"] {
+        assert!(matches!(open(&[(SELECT_NUMBER, control)]), Error::Nonsense(_)));
+    }
+    assert!(matches!(open(&[(SELECT_NUMBER, CONTROL), (READ_NUMBER, DONE)]), Error::Nonsense(_)));
+    for number in [&b"\x05\x09AS0000001"[..], b"\x04\x0AAS0000001", b"\x04\x09AS00000 1", b"AS0000001AS"] {
+        let answer = [number, DONE].concat();
+        assert!(matches!(open(&[(SELECT_NUMBER, CONTROL), (READ_NUMBER, &answer)]), Error::Nonsense(_)), "{number:02X?}");
+    }
+    let refused = open(&[(SELECT_NUMBER, CONTROL), (READ_NUMBER, b"\x69\x82")]);
+    assert_eq!(refused.to_string(), "the card refused READ BINARY with status 6982");
+}
