@@ -86,10 +86,7 @@ where
     /// # Errors
     /// [`Error::InvalidInput`]: another length, zero, or not below the order of the curve.
     pub fn from_scalar(octets: &[u8]) -> Result<Self, Error> {
-        if octets.len() != C::CURVE.field_len() {
-            return Err(Error::InvalidInput(Field::PrivateKey));
-        }
-        SecretKey::from_slice(octets).map(Self::with_public).map_err(|_| Error::InvalidInput(Field::PrivateKey))
+        secret_key(octets).map(Self::with_public)
     }
 
     fn with_public(secret: SecretKey<C>) -> Self {
@@ -113,17 +110,7 @@ where
     /// [`Error::Malformed`] with `field`: wrong length or form, a coordinate not below p, not on the curve. The identity has no
     /// uncompressed form, and these curves have no points of small order.
     pub fn agree(&self, peer: &[u8], field: Field) -> Result<SharedSecret, Error> {
-        if peer.len() != C::CURVE.point_len() || peer.first() != Some(&4) {
-            return Err(Error::Malformed(field));
-        }
-        let peer = PublicKey::<C>::from_sec1_bytes(peer).map_err(|_| Error::Malformed(field))?;
-        let shared = elliptic_curve::ecdh::diffie_hellman(self.secret.to_nonzero_scalar(), peer.as_affine());
-        SharedSecret::try_fill(C::CURVE, |octets| {
-            for (octet, value) in octets.iter_mut().zip(shared.raw_secret_bytes()) {
-                *octet = *value;
-            }
-            Ok(())
-        })
+        diffie_hellman(&self.secret, peer, field)
     }
 
     /// The sender's half of `ECCPublicKeyCapsule`: the KEK for the recipient with this public key, with `self` as the ephemeral key.
@@ -149,6 +136,48 @@ where
         let shared = self.agree(capsule.sender_public_key, Field::SenderPublicKey)?;
         derive::kek_from_shared_secret(&shared, capsule.recipient_public_key, capsule.sender_public_key)
     }
+}
+
+/// ECDH of the private scalar `scalar`, as [`SoftKey::from_scalar`] takes it, with `peer`, as [`SoftKey::agree`] does.
+///
+/// For whoever has both the scalar and the public key at hand, such as a card: making a [`SoftKey`] takes as long as ECDH, since it computes the
+/// public key.
+///
+/// # Errors
+/// Those of these two.
+pub fn agree<C>(scalar: &[u8], peer: &[u8], field: Field) -> Result<SharedSecret, Error>
+where
+    C: SoftCurve,
+    FieldBytesSize<C>: ModulusSize,
+    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
+{
+    diffie_hellman(&secret_key::<C>(scalar)?, peer, field)
+}
+
+fn secret_key<C: SoftCurve>(octets: &[u8]) -> Result<SecretKey<C>, Error> {
+    if octets.len() != C::CURVE.field_len() {
+        return Err(Error::InvalidInput(Field::PrivateKey));
+    }
+    SecretKey::from_slice(octets).map_err(|_| Error::InvalidInput(Field::PrivateKey))
+}
+
+fn diffie_hellman<C>(secret: &SecretKey<C>, peer: &[u8], field: Field) -> Result<SharedSecret, Error>
+where
+    C: SoftCurve,
+    FieldBytesSize<C>: ModulusSize,
+    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
+{
+    if peer.len() != C::CURVE.point_len() || peer.first() != Some(&4) {
+        return Err(Error::Malformed(field));
+    }
+    let peer = PublicKey::<C>::from_sec1_bytes(peer).map_err(|_| Error::Malformed(field))?;
+    let shared = elliptic_curve::ecdh::diffie_hellman(secret.to_nonzero_scalar(), peer.as_affine());
+    SharedSecret::try_fill(C::CURVE, |octets| {
+        for (octet, value) in octets.iter_mut().zip(shared.raw_secret_bytes()) {
+            *octet = *value;
+        }
+        Ok(())
+    })
 }
 
 impl<C: SoftCurve> fmt::Debug for SoftKey<C> {

@@ -5,6 +5,7 @@ mod common;
 use std::sync::LazyLock;
 
 use cdoc2_nostd::decrypt::{self, Unverified};
+use cdoc2_nostd::ecdh::{self, SoftKey};
 use cdoc2_nostd::holder::{Fit, KeyHolder, Released};
 use cdoc2_nostd::key::{self, Kek};
 use cdoc2_nostd::symmetric::{Password, SymmetricKey};
@@ -324,7 +325,7 @@ proptest! {
 }
 
 /// A card that checks the header itself, fed in chunks of `chunk_len`.
-struct Card<'k>(&'k cdoc2_nostd::ecdh::SoftKey<p384::NistP384>, usize);
+struct Card<'k>(&'k SoftKey<p384::NistP384>, usize);
 
 impl KeyHolder for Card<'_> {
     type Error = Error;
@@ -363,4 +364,26 @@ fn streamed_header_that_was_altered_is_rejected() {
     };
     container[mac_at] ^= 1;
     assert_eq!(open(&container, &mut Card(&parties.p384, 64)), Err(Error::Rejected));
+}
+
+#[test]
+fn the_scalar_alone_agrees_as_its_key_does() {
+    fn check<C>(scalar: &[u8])
+    where
+        C: ecdh::SoftCurve + elliptic_curve::point::PointCompression,
+        elliptic_curve::FieldBytesSize<C>: elliptic_curve::sec1::ModulusSize,
+        elliptic_curve::AffinePoint<C>: elliptic_curve::sec1::FromSec1Point<C> + elliptic_curve::sec1::ToSec1Point<C>,
+    {
+        let (key, peer) = (SoftKey::<C>::from_scalar(scalar).unwrap(), SoftKey::<C>::generate(&mut Rng(5)).unwrap());
+        let peer = peer.public_key().octets();
+        let with_key = key.agree(peer, Field::SenderPublicKey).unwrap();
+        assert_eq!(ecdh::agree::<C>(scalar, peer, Field::SenderPublicKey).unwrap().expose(), with_key.expose());
+        let short = ecdh::agree::<C>(&scalar[1..], peer, Field::SenderPublicKey);
+        assert_eq!(short.unwrap_err(), Error::InvalidInput(Field::PrivateKey));
+        let cut = ecdh::agree::<C>(scalar, &peer[1..], Field::SenderPublicKey);
+        assert_eq!(cut.unwrap_err(), Error::Malformed(Field::SenderPublicKey));
+    }
+    check::<p384::NistP384>(&[0x42; 48]);
+    check::<p256::NistP256>(&[0x42; 32]);
+    check::<p521::NistP521>(&[[0].as_slice(), &[0x42; 65]].concat());
 }

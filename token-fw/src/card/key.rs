@@ -2,7 +2,7 @@
 //!
 //! A record has the curve, whether a touch is wanted, the private scalar and the public point.
 
-use cdoc2_nostd::ecdh::{Point, SoftCurve, SoftKey};
+use cdoc2_nostd::ecdh::{self, Point, SoftCurve, SoftKey};
 use cdoc2_nostd::key::SharedSecret;
 use cdoc2_nostd::{Curve, Error, Field};
 use p256::NistP256;
@@ -175,13 +175,15 @@ fn public_point(curve: Curve, scalar: &[u8]) -> Result<Point, Error> {
 fn agree(octets: &[u8], peer: &[u8]) -> Result<SharedSecret, KeyError> {
     const FIELD: Field = Field::SenderPublicKey;
     let record = Record::parse(octets)?;
-    let scalar = record.scalar;
     let agreed = match record.info.curve {
-        Curve::Secp384r1 => SoftKey::<NistP384>::from_scalar(scalar).map(|key| key.agree(peer, FIELD)),
-        Curve::Secp256r1 => SoftKey::<NistP256>::from_scalar(scalar).map(|key| key.agree(peer, FIELD)),
-        Curve::Secp521r1 => SoftKey::<NistP521>::from_scalar(scalar).map(|key| key.agree(peer, FIELD)),
+        Curve::Secp384r1 => ecdh::agree::<NistP384>(record.scalar, peer, FIELD),
+        Curve::Secp256r1 => ecdh::agree::<NistP256>(record.scalar, peer, FIELD),
+        Curve::Secp521r1 => ecdh::agree::<NistP521>(record.scalar, peer, FIELD),
     };
-    agreed.map_err(|_| Fault::Corrupt)?.map_err(|_| KeyError::Point)
+    agreed.map_err(|error| match error {
+        Error::Malformed(FIELD) => KeyError::Point,
+        _ => Fault::Corrupt.into(),
+    })
 }
 
 fn sign<R: TryCryptoRng>(octets: &[u8], digest: &[u8; 48], rng: &mut R) -> Result<[u8; 96], KeyError> {

@@ -8,7 +8,7 @@ pub mod board;
 pub mod token;
 
 use cdoc2_nostd::decrypt::{self, Verified};
-use cdoc2_nostd::ecdh::{Point, SoftKey};
+use cdoc2_nostd::ecdh::{self, Point, SoftKey};
 use cdoc2_nostd::holder::{Fit, KeyHolder};
 use cdoc2_nostd::key::{self, Fmk, Kek, KeyShare, SharedSecret};
 use cdoc2_nostd::symmetric::{Password, SymmetricKey};
@@ -124,6 +124,11 @@ macro_rules! curve {
             /// [`SoftKey::agree`].
             pub fn agree(key: &Key, peer: &[u8]) -> Result<SharedSecret, Error> {
                 key.agree(peer, Field::SenderPublicKey)
+            }
+
+            /// [`ecdh::agree`].
+            pub fn agree_with_scalar(scalar: &[u8], peer: &[u8]) -> Result<SharedSecret, Error> {
+                ecdh::agree::<$curve>(scalar, peer, Field::SenderPublicKey)
             }
 
             /// [`SoftKey::encapsulate`].
