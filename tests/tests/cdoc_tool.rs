@@ -5,15 +5,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cdoc2_tests::desk::Desk;
 use cdoc2_tests::program::cdoc2;
+use cdoc2_tests::token::PIN1;
 use cdoc2_tests::vectors::{hex, vectors};
 use tempfile::TempDir;
 
 const PASSWORD: &str = "Ainult-testiks-1";
 const SECRET: &[u8; 32] = b"a symmetric key of 32 octets....";
 
+/// OpenSC's PKCS#11 module, as the loader finds it.
+const MODULE: &str = "opensc-pkcs11.so";
+
+fn cdoc_tool_path() -> PathBuf {
+    std::env::var_os("CDOC_TOOL").expect("CDOC_TOOL names the program cdoc-tool").into()
+}
+
 fn cdoc_tool() -> Command {
-    Command::new(std::env::var_os("CDOC_TOOL").expect("CDOC_TOOL names the program cdoc-tool"))
+    Command::new(cdoc_tool_path())
 }
 
 fn succeeds(command: &mut Command) {
@@ -125,5 +134,40 @@ fn every_recipient_written_by_libcdoc_opens_here() {
         let unpacked = folder.path().join(format!("unpacked{index}"));
         succeeds(Command::new(cdoc2()).args(["--batch", "decrypt"]).arg(&container).arg("-o").arg(&unpacked).args(unlock));
         assert_same(&inputs, &unpacked);
+    }
+}
+
+#[test]
+#[ignore = "needs libcdoc's cdoc-tool: scripts/test peers"]
+fn libcdoc_opens_with_the_simulated_card() {
+    let Bench { folder, source, inputs, .. } = Bench::new();
+    for desk in [Desk::over_vpcd(&[]), Desk::over_usb(&[])] {
+        let (pem, der, pin) = (desk.token.certificate("auth"), desk.path("auth.der"), desk.path("pin"));
+        succeeds(Command::new("openssl").args(["x509", "-outform", "DER", "-in"]).arg(pem).arg("-out").arg(&der));
+        fs::write(&pin, PIN1).unwrap();
+
+        let (theirs, ours) = (desk.path("theirs.cdoc2"), desk.path("ours.cdoc2"));
+        let names = inputs.iter().map(|input| input.file_name().unwrap());
+        let recipient = format!("Jaak-Kristjan:cert:{}", der.display());
+        succeeds(cdoc_tool().args(["encrypt", "--rcpt", &recipient, "--out"]).arg(&theirs).args(names).current_dir(&source));
+        succeeds(desk.client(cdoc2()).args(["--batch", "encrypt", "--token", "-o"]).arg(&ours).args(&inputs));
+
+        for (number, container) in [theirs, ours].iter().enumerate() {
+            let unpacked = folder.path().join(format!("{}, {number}", desk.reader()));
+            fs::create_dir(&unpacked).unwrap();
+            let mut decrypt = desk.client(cdoc_tool_path());
+            decrypt.args(["decrypt", "--label_idx", "1", "--slot", "0", "--pin", PIN1, "--key-label", "Isikutuvastus"]);
+            succeeds(decrypt.args(["--library", MODULE]).arg(container).arg(&unpacked));
+            assert_same(&inputs, &unpacked);
+
+            // What it wrote opens here as well, by the same module and by the card itself.
+            for (by, how) in [(0, &["--pkcs11", MODULE][..]), (1, &["--token"])] {
+                let unpacked = folder.path().join(format!("{}, {number} here, {by}", desk.reader()));
+                let mut decrypt = desk.client(cdoc2());
+                decrypt.args(["--batch", "decrypt"]).args(how).arg("--pin-file").arg(&pin).arg(container);
+                succeeds(decrypt.arg("-o").arg(&unpacked));
+                assert_same(&inputs, &unpacked);
+            }
+        }
     }
 }
