@@ -9,7 +9,7 @@ use crate::token::{Inserted, Token};
 /// Where the USB/IP server of a desk listens, in the desk's own network.
 const USBIP_ADDRESS: &str = "127.0.0.1:3240";
 
-/// pcscd with a token in its first reader. The fields are dropped in this order.
+/// pcscd with a token for its first reader. The fields are dropped in this order.
 #[derive(Debug)]
 pub struct Desk {
     inserted: Option<Inserted>,
@@ -23,14 +23,21 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A new token, made with further options of `token-sim new`, in vpcd's reader.
+    /// A new token, made with further options of `token-sim new`, in vpcd's first reader.
     #[must_use]
     pub fn over_vpcd(options: &[&str]) -> Self {
+        let mut desk = Self::with_empty_readers(options);
+        desk.inserted = Some(desk.token.insert(&desk.namespace, VPCD_PORT));
+        desk
+    }
+
+    /// The same token beside vpcd's readers, in which nothing is.
+    #[must_use]
+    pub fn with_empty_readers(options: &[&str]) -> Self {
         let namespace = Namespace::new();
         let token = Token::new(&namespace.folder().join("token"), options);
         let pcscd = Pcscd::with_vpcd(&namespace);
-        let inserted = Some(token.insert(&namespace, VPCD_PORT));
-        Self { pcscd, inserted, token, namespace, reader: "Virtual PCD 00 00" }
+        Self { pcscd, inserted: None, token, namespace, reader: "Virtual PCD 00 00" }
     }
 
     /// The same as a USB device, driven by libccid.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -200,7 +200,7 @@ pub fn wait_for_line(output: impl Read + Send + 'static, text: &str) -> String {
 ///
 /// # Panics
 /// It does not run, or not to an end.
-pub fn run(command: &mut Command) -> (bool, String) {
+pub fn run(command: &mut Command) -> (ExitStatus, String) {
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let read = |mut output: Box<dyn Read + Send>| {
@@ -227,7 +227,7 @@ pub fn run(command: &mut Command) -> (bool, String) {
     for output in [stdout, stderr] {
         said.extend(output.join().expect("the reader ends").expect("the output can be read"));
     }
-    (status.success(), String::from_utf8_lossy(&said).into_owned())
+    (status, String::from_utf8_lossy(&said).into_owned())
 }
 
 /// [`run`] for a command that must succeed.
@@ -235,8 +235,8 @@ pub fn run(command: &mut Command) -> (bool, String) {
 /// # Panics
 /// It fails.
 pub fn succeeds(command: &mut Command) -> String {
-    let (success, said) = run(command);
-    assert!(success, "{command:?}:\n{said}");
+    let (status, said) = run(command);
+    assert!(status.success(), "{command:?}:\n{said}");
     said
 }
 
@@ -245,7 +245,18 @@ pub fn succeeds(command: &mut Command) -> String {
 /// # Panics
 /// It succeeds.
 pub fn fails(command: &mut Command) -> String {
-    let (success, said) = run(command);
-    assert!(!success, "{command:?} succeeded:\n{said}");
+    let (status, said) = run(command);
+    assert!(!status.success(), "{command:?} succeeded:\n{said}");
+    said
+}
+
+/// [`run`] for a command that must end with `code`.
+///
+/// # Panics
+/// It ends otherwise.
+#[track_caller]
+pub fn ends_with(code: i32, command: &mut Command) -> String {
+    let (status, said) = run(command);
+    assert_eq!(status.code(), Some(code), "{command:?}:\n{said}");
     said
 }

@@ -1,6 +1,7 @@
 //! Simulated tokens as programs.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -59,17 +60,22 @@ impl Token {
     /// Puts it into the vpcd reader that listens on `port` in `namespace`.
     #[must_use]
     pub fn insert(&self, namespace: &Namespace, port: u16) -> Inserted {
-        self.run(namespace, &["--vpcd", &format!("127.0.0.1:{port}")])
+        self.run(namespace.command(token_sim()), &["--vpcd", &format!("127.0.0.1:{port}")])
+    }
+
+    /// Puts it into whatever listens at `address` as vpcd does, in the network of the test itself.
+    #[must_use]
+    pub fn insert_outside(&self, address: SocketAddr) -> Inserted {
+        self.run(Command::new(token_sim()), &["--vpcd", &address.to_string()])
     }
 
     /// Plugs it into a USB/IP server at `address` in `namespace`.
     #[must_use]
     pub fn plug(&self, namespace: &Namespace, address: &str) -> Inserted {
-        self.run(namespace, &["--usbip", address])
+        self.run(namespace.command(token_sim()), &["--usbip", address])
     }
 
-    fn run(&self, namespace: &Namespace, options: &[&str]) -> Inserted {
-        let mut command = namespace.command(token_sim());
+    fn run(&self, mut command: Command, options: &[&str]) -> Inserted {
         command.arg("run").arg("--state").arg(&self.state).args(options);
         let mut program = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("token-sim runs");
         wait_for_line(program.stdout.take().expect("its output is a pipe"), "ready");
