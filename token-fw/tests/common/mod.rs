@@ -138,7 +138,12 @@ pub(crate) struct Board {
 impl Board {
     /// A board as new, whose random octets come from `seed`.
     pub(crate) fn blank(seed: u64) -> Self {
-        Self { flash: Flash(vec![0xFF; PAGES * PAGE_LEN]), rng: Rng(seed << 32), button: Wire::default(), led: Wire::default() }
+        Self::of(vec![0xFF; PAGES * PAGE_LEN], seed)
+    }
+
+    /// A board with this in its flash.
+    pub(crate) fn of(flash: Vec<u8>, seed: u64) -> Self {
+        Self { flash: Flash(flash), rng: Rng(seed << 32), button: Wire::default(), led: Wire::default() }
     }
 }
 
