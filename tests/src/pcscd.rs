@@ -1,5 +1,7 @@
 //! pcscd with readers of its own, out of the way of the machine's: private network, private `/run`, and gone with the test.
 
+use std::env;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::net::UnixStream;
@@ -14,16 +16,27 @@ use crate::program::libusb_shim;
 /// Longest that anything here may take to get ready. A machine under load is slow; a broken one is found all the same.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Set inside a namespace in which a test is, to its folder.
+const INSIDE: &str = "CDOC2_TESTS_NAMESPACE";
+
 /// vpcd's first port, on which the first card is expected (vsmartcard, `reader.conf`: 0x8C7B).
 pub const VPCD_PORT: u16 = 35963;
 
 /// Network and mounts that only a test's own programs see. As root, or as anybody whom the kernel lets have user namespaces.
 #[derive(Debug)]
 pub struct Namespace {
+    folder: PathBuf,
+    /// `None` inside of it.
+    entrance: Option<Entrance>,
+}
+
+/// What makes a namespace last, and the way in.
+#[derive(Debug)]
+struct Entrance {
     holder: Child,
     /// Closing it ends the holder, also when the test is killed.
     _stdin: ChildStdin,
-    folder: TempDir,
+    _folder: TempDir,
     is_root: bool,
 }
 
@@ -50,15 +63,36 @@ impl Namespace {
         let mut line = String::new();
         BufReader::new(holder.stdout.take().expect("its output is a pipe")).read_line(&mut line).expect("it can be read");
         assert_eq!(line, "ready\n", "this machine gives no network namespace");
-        Self { holder, _stdin: stdin, folder, is_root }
+        Self { folder: folder.path().to_owned(), entrance: Some(Entrance { holder, _stdin: stdin, _folder: folder, is_root }) }
+    }
+
+    /// Runs `test`, which is the test called `name`, in a new namespace: this program is started again in there for it alone, and is a client of
+    /// the pcscd in there as it is.
+    ///
+    /// # Panics
+    /// The test fails.
+    pub fn with_test_inside(name: &str, test: impl FnOnce(&Self)) {
+        if let Some(folder) = env::var_os(INSIDE) {
+            let namespace = Self { folder: folder.into(), entrance: None };
+            fs::write(namespace.folder().join("inside"), "").expect("a sign that it came here");
+            return test(&namespace);
+        }
+        let namespace = Self::new();
+        let mut command = namespace.command(env::current_exe().expect("the test has a path"));
+        let status = command.args(["--exact", name, "--nocapture"]).env(INSIDE, namespace.folder()).status().expect("nsenter runs");
+        assert!(status.success(), "the test failed in its namespace: {status}");
+        assert!(namespace.folder().join("inside").exists(), "no test is called {name}");
     }
 
     /// `program`, to run inside. It is killed when the thread that starts it ends.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "nsenter", "--mount", "--net", "--target"]).arg(self.holder.id().to_string());
-        if !self.is_root {
-            command.args(["--user", "--preserve-credentials"]);
+        command.args(["--pdeathsig", "KILL"]);
+        if let Some(Entrance { holder, is_root, .. }) = &self.entrance {
+            command.args(["nsenter", "--mount", "--net", "--target"]).arg(holder.id().to_string());
+            if !is_root {
+                command.args(["--user", "--preserve-credentials"]);
+            }
         }
         command.arg("--").arg(program.as_ref());
         command
@@ -67,7 +101,7 @@ impl Namespace {
     /// A folder for the files of this namespace.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 }
 
@@ -77,7 +111,7 @@ impl Default for Namespace {
     }
 }
 
-impl Drop for Namespace {
+impl Drop for Entrance {
     fn drop(&mut self) {
         let _ = self.holder.kill();
         let _ = self.holder.wait();
@@ -107,6 +141,12 @@ impl Pcscd {
     /// already.
     #[must_use]
     pub fn with_libccid(namespace: &Namespace, address: &str) -> Self {
+        Self::with_libccid_readers(namespace, address, 1)
+    }
+
+    /// The same with the first `count` devices: "Token 00 00", "Token 01 00" and so on.
+    #[must_use]
+    pub fn with_libccid_readers(namespace: &Namespace, address: &str, count: usize) -> Self {
         let library = namespace.folder().join("lib");
         fs::create_dir_all(&library).expect("a folder for the library");
         fs::copy(libusb_shim(), library.join("libusb-1.0.so.0")).expect("the library can be copied");
@@ -115,7 +155,13 @@ impl Pcscd {
         fs::create_dir_all(&contents).expect("a folder for the driver's list");
         fs::write(contents.join("Info.plist"), supported_readers("0x1209", "0x0001", "Token")).expect("the driver's list");
         let driver = "/usr/lib/pcsc/drivers/ifd-ccid.bundle/Contents/Linux/libccid.so";
-        let readers = format!("FRIENDLYNAME \"Token\"\nDEVICENAME usb:1209/0001\nLIBPATH {driver}\n");
+        let mut readers = String::new();
+        for number in 0..count {
+            // The server gives addresses from 2 on.
+            let device = format!("usb:1209/0001:libusb-1.0:1:{}:0", number + 2);
+            writeln!(readers, "FRIENDLYNAME \"Token\"\nDEVICENAME {device}\nLIBPATH {driver}\nCHANNELID {number}\n")
+                .expect("a string can be written to");
+        }
         let variables = [
             ("LD_LIBRARY_PATH", library.display().to_string()),
             ("PCSCLITE_HP_DROPDIR", drop_folder.display().to_string()),
@@ -141,6 +187,12 @@ impl Pcscd {
             std::thread::sleep(Duration::from_millis(1));
         }
         Self { daemon, socket, home: namespace.folder().to_owned() }
+    }
+
+    /// Its process number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.daemon.id()
     }
 
     /// `program` as a client of this pcscd, with a home of its own. It runs outside of the namespace.

@@ -1,6 +1,5 @@
 //! `cdoc2` with cards in the readers of a pcscd: what it says to them, which of them it takes, and how it ends when they refuse or are gone.
 
-#[path = "card/profile_only.rs"]
 mod profile_only;
 
 use std::fs;

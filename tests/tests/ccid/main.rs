@@ -1,15 +1,66 @@
-//! The whole path: PC/SC client, pcscd, libccid, this library, USB/IP, the firmware's CCID class, and a card.
+//! The whole path: PC/SC client, pcscd, libccid, this library, USB/IP, the firmware's CCID class, and a card that says what it was asked.
 
-mod bench;
 mod card;
 
+use std::ffi::CString;
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bench::{Bench, in_namespace, reader, wait_for};
 use card::{ATR, ECHO, IS_VERIFIED, READ, VERIFY, WAIT};
-use pcsc::{Card, Disposition, Protocols, ShareMode, State};
+use cdoc2_tests::pcscd::{Namespace, Pcscd};
+use pcsc::{Card, Context, Disposition, Protocols, ReaderState, Scope, ShareMode, State};
+use simulator::hw::RealClock;
+use simulator::reader::usbip::protocol::BusId;
+use simulator::reader::usbip::{Server, ccid_device};
 use token_proto::{MAX_COMMAND_LEN, MAX_DATA_LEN, MAX_RESPONSE_LEN};
+
+/// Longest that a reader takes to notice anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// pcscd with readers whose cards are in this process.
+struct Readers {
+    context: Context,
+    pcscd: Pcscd,
+    server: Server,
+    bus_ids: Vec<BusId>,
+}
+
+impl Readers {
+    fn new(namespace: &Namespace, count: usize) -> Self {
+        let mut server = Server::bind("127.0.0.1:0").unwrap();
+        let plug_in =
+            |number| server.plug_in(ccid_device(card::Card::default(), RealClock::default(), format!("TEST{number}"))).unwrap();
+        let bus_ids = (1..=count).map(plug_in).collect();
+        let pcscd = Pcscd::with_libccid_readers(namespace, &server.address().to_string(), count);
+        Self { context: Context::establish(Scope::User).unwrap(), pcscd, server, bus_ids }
+    }
+
+    /// The card in the reader with this number, as soon as it is there.
+    fn card(&self, number: usize) -> Card {
+        self.wait_for(number, State::PRESENT);
+        self.context.connect(&reader(number), ShareMode::Exclusive, Protocols::T1).unwrap()
+    }
+
+    /// Waits until the state of a reader has `wanted`.
+    fn wait_for(&self, number: usize, wanted: State) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut states = [ReaderState::new(reader(number), State::UNAWARE)];
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let change = self.context.get_status_change(Some(left), &mut states);
+            change.unwrap_or_else(|error| panic!("reader {number} does not become {wanted:?}: {error}"));
+            if states[0].event_state().contains(wanted) {
+                return;
+            }
+            states[0].sync_current_state();
+        }
+    }
+}
+
+/// Name of a reader.
+fn reader(number: usize) -> CString {
+    CString::new(format!("Token {number:02} 00")).unwrap()
+}
 
 /// A command with extended length, with data if there are any, and for any answer.
 fn command(ins: u8, parameter: u16, data: &[u8]) -> Vec<u8> {
@@ -43,18 +94,15 @@ fn random(state: &mut u64) -> u64 {
 
 #[test]
 fn apdus_of_all_lengths_go_through() {
-    in_namespace("apdus_of_all_lengths_go_through", |bench| {
-        let (server, _) = Bench::server(1);
-        let pcscd = bench.pcscd(&server, 1);
-        let maps = fs::read_to_string(format!("/proc/{}/maps", pcscd.id())).unwrap();
+    Namespace::with_test_inside("apdus_of_all_lengths_go_through", |namespace| {
+        let readers = Readers::new(namespace, 1);
+        let maps = fs::read_to_string(format!("/proc/{}/maps", readers.pcscd.id())).unwrap();
         let mapped: Vec<&str> = maps.lines().filter(|line| line.contains("libusb-1.0")).collect();
         assert!(
             !mapped.is_empty() && mapped.iter().all(|line| line.ends_with("/lib/libusb-1.0.so.0") && !line.contains("/usr/")),
             "{mapped:?}"
         );
-        let context = pcscd.context();
-        wait_for(&context, &reader(0), State::PRESENT);
-        let card = context.connect(&reader(0), ShareMode::Exclusive, Protocols::T1).unwrap();
+        let card = readers.card(0);
         let mut names = [0; 64];
         let mut atr = [0; 33];
         assert_eq!(card.status2(&mut names, &mut atr).unwrap().atr(), ATR);
@@ -82,12 +130,9 @@ fn apdus_of_all_lengths_go_through() {
 
 #[test]
 fn card_sees_that_it_is_reset() {
-    in_namespace("card_sees_that_it_is_reset", |bench| {
-        let (server, _) = Bench::server(1);
-        let pcscd = bench.pcscd(&server, 1);
-        let context = pcscd.context();
-        wait_for(&context, &reader(0), State::PRESENT);
-        let mut card = context.connect(&reader(0), ShareMode::Exclusive, Protocols::T1).unwrap();
+    Namespace::with_test_inside("card_sees_that_it_is_reset", |namespace| {
+        let readers = Readers::new(namespace, 1);
+        let mut card = readers.card(0);
         for disposition in [Disposition::ResetCard, Disposition::UnpowerCard] {
             assert_eq!(status(&card, VERIFY, 0), b"\x90\x00");
             card.reconnect(ShareMode::Exclusive, Protocols::T1, Disposition::LeaveCard).unwrap();
@@ -100,12 +145,9 @@ fn card_sees_that_it_is_reset() {
 
 #[test]
 fn host_waits_as_long_as_the_card_does() {
-    in_namespace("host_waits_as_long_as_the_card_does", |bench| {
-        let (server, _) = Bench::server(1);
-        let pcscd = bench.pcscd(&server, 1);
-        let context = pcscd.context();
-        wait_for(&context, &reader(0), State::PRESENT);
-        let card = context.connect(&reader(0), ShareMode::Exclusive, Protocols::T1).unwrap();
+    Namespace::with_test_inside("host_waits_as_long_as_the_card_does", |namespace| {
+        let readers = Readers::new(namespace, 1);
+        let card = readers.card(0);
         // Twice the block waiting time.
         let begun = Instant::now();
         assert_eq!(status(&card, WAIT, 3200), b"\x90\x00");
@@ -117,22 +159,18 @@ fn host_waits_as_long_as_the_card_does() {
 
 #[test]
 fn token_is_pulled_out_and_comes_back() {
-    in_namespace("token_is_pulled_out_and_comes_back", |bench| {
-        let (server, bus_ids) = Bench::server(1);
-        let pcscd = bench.pcscd(&server, 1);
-        let context = pcscd.context();
-        wait_for(&context, &reader(0), State::PRESENT);
+    Namespace::with_test_inside("token_is_pulled_out_and_comes_back", |namespace| {
+        let readers = Readers::new(namespace, 1);
         for _ in 0..3 {
-            let card = context.connect(&reader(0), ShareMode::Exclusive, Protocols::T1).unwrap();
+            let card = readers.card(0);
             assert_eq!(status(&card, VERIFY, 0), b"\x90\x00");
-            server.unplug(bus_ids[0]);
-            wait_for(&context, &reader(0), State::EMPTY);
+            readers.server.unplug(readers.bus_ids[0]);
+            readers.wait_for(0, State::EMPTY);
             let lost = card.transmit(&command(IS_VERIFIED, 0, b""), &mut [0; 16]).map(<[u8]>::to_vec);
             assert!(lost.is_err(), "{lost:?}");
             drop(card);
-            server.replug(bus_ids[0]);
-            wait_for(&context, &reader(0), State::PRESENT);
-            let card = context.connect(&reader(0), ShareMode::Exclusive, Protocols::T1).unwrap();
+            readers.server.replug(readers.bus_ids[0]);
+            let card = readers.card(0);
             assert_eq!(status(&card, IS_VERIFIED, 0), b"\x69\x82");
         }
     });
@@ -140,15 +178,9 @@ fn token_is_pulled_out_and_comes_back() {
 
 #[test]
 fn two_tokens_have_two_readers() {
-    in_namespace("two_tokens_have_two_readers", |bench| {
-        let (server, _) = Bench::server(2);
-        let pcscd = bench.pcscd(&server, 2);
-        let context = pcscd.context();
-        let connect = |number| {
-            wait_for(&context, &reader(number), State::PRESENT);
-            context.connect(&reader(number), ShareMode::Exclusive, Protocols::T1).unwrap()
-        };
-        let cards = [connect(0), connect(1)];
+    Namespace::with_test_inside("two_tokens_have_two_readers", |namespace| {
+        let readers = Readers::new(namespace, 2);
+        let cards = [readers.card(0), readers.card(1)];
         assert_eq!(status(&cards[0], VERIFY, 0), b"\x90\x00");
         assert_eq!(status(&cards[0], IS_VERIFIED, 0), b"\x90\x00");
         assert_eq!(status(&cards[1], IS_VERIFIED, 0), b"\x69\x82");
