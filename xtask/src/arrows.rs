@@ -21,9 +21,14 @@ const ARROWS: &[(&str, Arrows)] = &[
     ("simulator", Arrows::To(&["token-fw", "token-proto"])),
     ("libusb-shim", Arrows::To(&["simulator", "token-fw", "token-proto"])),
     ("cdoc2", Arrows::To(&[CORE])),
-    // the simulator in its tests only
-    ("cdoc2-client", Arrows::To(&["cdoc2", "token-proto", "simulator"])),
-    ("cdoc2-cli", Arrows::To(&["cdoc2", "cdoc2-client", "simulator"])),
+    ("cdoc2-api", Arrows::To(&[])),
+    // simulator and test bed in its tests only
+    ("cdoc2-client", Arrows::To(&["cdoc2", "cdoc2-api", "token-proto", "simulator", "cdoc2-testbed"])),
+    ("revocation", Arrows::To(&[])),
+    // it cannot link decryption
+    ("cdoc2-server", Arrows::To(&["cdoc2-api", "revocation"])),
+    ("cdoc2-testbed", Arrows::To(&["cdoc2-server", "cdoc2-api", "simulator", "token-proto"])),
+    ("cdoc2-cli", Arrows::To(&["cdoc2", "cdoc2-client", "cdoc2-testbed", "simulator"])),
     // nothing may depend on these
     ("cdoc2-tests", Arrows::ToAnything),
     ("cdoc2-benches", Arrows::ToAnything),

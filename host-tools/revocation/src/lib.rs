@@ -1,0 +1,1 @@
+//! Client certificates for rustls: chain, dates, key usage, and revocation by OCSP.

@@ -1,0 +1,3 @@
+//! The CDOC2 capsule server.
+
+pub mod store;

@@ -1,0 +1,3 @@
+//! The program `cdoc2-server`.
+
+fn main() {}

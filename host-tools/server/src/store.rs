@@ -1,0 +1,50 @@
+//! What the server keeps, and where.
+
+use std::fmt;
+use std::pin::Pin;
+
+use cdoc2_api::{Capsule, ExpiryTime, TransactionId};
+
+/// What a store answers, in time.
+pub type Answer<'s, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 's>>;
+
+/// A capsule and until when it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The capsule.
+    pub capsule: Capsule,
+    /// When it may be deleted.
+    pub expiry: ExpiryTime,
+}
+
+/// Why a store could not do it. The text is for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database cannot be reached, or is busy or full: trying again may help.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// There is something under this id already.
+    #[error("the id is taken")]
+    Taken,
+    /// The database answers what it should not, or was made by a newer version.
+    #[error("the database is not as it should be: {0}")]
+    Unsound(String),
+}
+
+/// What the server keeps.
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Keeps `stored` under `id`. Done means durable: it survives the loss of power.
+    fn put<'s>(&'s self, id: &'s TransactionId, stored: &'s Stored) -> Answer<'s, ()>;
+
+    /// What is kept under `id`, unless it expired before `now`.
+    fn get<'s>(&'s self, id: &'s TransactionId, now: ExpiryTime) -> Answer<'s, Option<Stored>>;
+
+    /// Deletes at most `limit` of what expired before `now`; how many it were.
+    fn delete_expired(&self, now: ExpiryTime, limit: u32) -> Answer<'_, u32>;
+
+    /// The expiry of what should have been deleted first, if it is before `now`.
+    fn oldest_expired(&self, now: ExpiryTime) -> Answer<'_, Option<ExpiryTime>>;
+
+    /// Whether the database answers.
+    fn check(&self) -> Answer<'_, ()>;
+}

@@ -1,0 +1,1 @@
+//! Everything that CDOC2 needs around it, on one machine and for tests.
