@@ -1,9 +1,18 @@
 //! What the server keeps, and where.
+//!
+//! Two stores: [`Sqlite`], one file on the server's own machine, and [`Postgresql`], a database that several servers share. Both acknowledge a
+//! capsule only when it is durable, and neither serves one that expired, deleted or not.
+
+pub mod clean_up;
+pub mod migrations;
+pub mod sqlite;
 
 use std::fmt;
 use std::pin::Pin;
 
 use cdoc2_api::{Capsule, ExpiryTime, TransactionId};
+
+pub use sqlite::Sqlite;
 
 /// What a store answers, in time.
 pub type Answer<'s, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 's>>;
@@ -13,14 +22,14 @@ pub type Answer<'s, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 
 pub struct Stored {
     /// The capsule.
     pub capsule: Capsule,
-    /// When it may be deleted.
+    /// The first second in which it is served no more, and from which on it may be deleted.
     pub expiry: ExpiryTime,
 }
 
 /// Why a store could not do it. The text is for the log.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The database cannot be reached, or is busy or full: trying again may help.
+    /// The database cannot be reached, or is busy or full: trying again may help. A capsule that was being put may have been kept all the same.
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// There is something under this id already.
@@ -31,20 +40,20 @@ pub enum Error {
     Unsound(String),
 }
 
-/// What the server keeps.
+/// What the server keeps. What is asked for is done even if nobody waits for the answer any more.
 pub trait Store: fmt::Debug + Send + Sync {
     /// Keeps `stored` under `id`. Done means durable: it survives the loss of power.
     fn put<'s>(&'s self, id: &'s TransactionId, stored: &'s Stored) -> Answer<'s, ()>;
 
-    /// What is kept under `id`, unless it expired before `now`.
+    /// What is kept under `id`, unless it has expired at `now`.
     fn get<'s>(&'s self, id: &'s TransactionId, now: ExpiryTime) -> Answer<'s, Option<Stored>>;
 
-    /// Deletes at most `limit` of what expired before `now`; how many it were.
+    /// Deletes at most `limit` of what has expired at `now`, what expired first before all else; how many it were.
     fn delete_expired(&self, now: ExpiryTime, limit: u32) -> Answer<'_, u32>;
 
-    /// The expiry of what should have been deleted first, if it is before `now`.
+    /// The expiry of what should have been deleted first, if it has come at `now`.
     fn oldest_expired(&self, now: ExpiryTime) -> Answer<'_, Option<ExpiryTime>>;
 
-    /// Whether the database answers.
+    /// Whether the database can be read and written.
     fn check(&self) -> Answer<'_, ()>;
 }

@@ -1,0 +1,51 @@
+//! How a database becomes one of this version: the steps from each version to the next, the first from an empty one.
+//!
+//! A step that was released is never changed; a change is a new step. Each is done in a transaction together with the note that it was done, so
+//! that a server that dies in the middle leaves the version before. Both databases have the same table for the notes, `migrations`, and the same
+//! one for capsules.
+
+use super::Error;
+
+/// The steps of a SQLite database.
+///
+/// Rows are found by their id alone, so the table is that index (WITHOUT ROWID).
+pub const SQLITE: &[&str] = &["
+    CREATE TABLE capsules (
+        id TEXT NOT NULL PRIMARY KEY,
+        type TEXT NOT NULL,
+        recipient_id BLOB NOT NULL,
+        ephemeral_key_material BLOB NOT NULL,
+        expiry INTEGER NOT NULL -- seconds after 1970-01-01T00:00:00Z
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX capsules_expiry ON capsules (expiry);
+"];
+
+/// The steps that `steps` has after `version`, each with the version that it leads to.
+///
+/// # Errors
+/// [`Error::Unsound`]: a newer program made the database, and may read its tables in another way.
+pub fn after(steps: &'static [&'static str], version: i64) -> Result<impl Iterator<Item = (i64, &'static str)>, Error> {
+    let done = usize::try_from(version).ok().filter(|done| *done <= steps.len()).ok_or_else(|| {
+        let known = steps.len();
+        Error::Unsound(format!(
+            "its version is {version}, and this program knows versions up to {known}: it was made by a newer one; run that"
+        ))
+    })?;
+    Ok((1..).zip(steps.iter().copied()).skip(done))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_is_done() {
+        let steps: &[&str] = &["one", "two"];
+        let after = |version| after(steps, version).map(Iterator::collect::<Vec<_>>);
+        assert_eq!(after(0), Ok(vec![(1, "one"), (2, "two")]));
+        assert_eq!(after(1), Ok(vec![(2, "two")]));
+        assert_eq!(after(2), Ok(vec![]));
+        assert!(matches!(after(3), Err(Error::Unsound(text)) if text.contains("newer")));
+        assert!(matches!(after(-1), Err(Error::Unsound(_))));
+    }
+}

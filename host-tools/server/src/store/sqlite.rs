@@ -1,0 +1,300 @@
+//! Capsules in one SQLite file, on a disk of the server's own machine.
+//!
+//! The file is in WAL mode with `synchronous = FULL`: who reads does not wait for who writes, and a transaction is durable when it is committed.
+//! What waits to be written is written together, so that one wait for the disk serves many. Several processes on one machine may have the file
+//! open; over a network file system it does not work (SQLite, "Write-Ahead Logging").
+//!
+//! Deleted rows are overwritten (`secure_delete`), for what has expired should be gone; the log beside the file holds copies until it is
+//! overwritten in its turn.
+
+mod crew;
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use cdoc2_api::{Capsule, ExpiryTime, TransactionId};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior};
+
+use super::{Answer, Error, Store, Stored, migrations};
+use crew::Crew;
+
+/// "CDC2": tells our files from those of other programs.
+const APPLICATION_ID: i32 = 0x4344_4332;
+
+/// Threads that read. Reading is short, and mostly from memory.
+const READERS: usize = 4;
+
+/// How long a lock of another process is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A SQLite file. Dropping it waits for what was asked for, and closes the file.
+#[derive(Debug)]
+pub struct Sqlite {
+    // Dropped first: the last connection to be closed, which cleans up the log, must be one that writes.
+    readers: Crew,
+    writer: Crew,
+}
+
+impl Sqlite {
+    /// Opens the file at `path`, or makes one there, readable by its owner alone. Blocks while it brings an older file up to date.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: the file cannot be made, opened or written.
+    /// [`Error::Unsound`]: it is no file of this server's, is damaged, or was made by a newer version.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let failed = |reason: &rusqlite::Error| at(path, error(reason));
+        // SQLite would make it for others to read. The log and its index get the mode of the file. An existing file is not opened here: closing it
+        // again would end the locks that this process may have on it.
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Err(reason) if reason.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(at(path, Error::Unavailable(reason.to_string())));
+            }
+            _ => {}
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut writer = Connection::open_with_flags(path, flags).map_err(|reason| failed(&reason))?;
+        prepare(&mut writer).map_err(|reason| at(path, reason))?;
+        let readers: rusqlite::Result<Vec<Connection>> = (0..READERS).map(|_| reader(path)).collect();
+        let readers = readers.map_err(|reason| failed(&reason))?;
+        let no_thread = |reason: io::Error| Error::Unavailable(format!("no thread for it: {reason}"));
+        Ok(Self { readers: Crew::readers(readers).map_err(no_thread)?, writer: Crew::writer(writer).map_err(no_thread)? })
+    }
+}
+
+impl Store for Sqlite {
+    fn put<'s>(&'s self, id: &'s TransactionId, stored: &'s Stored) -> Answer<'s, ()> {
+        let (id, stored) = (id.clone(), stored.clone());
+        Box::pin(async move {
+            let put = move |connection: &Connection| {
+                let capsule = &stored.capsule;
+                connection
+                    .prepare_cached(
+                        "INSERT INTO capsules (id, type, recipient_id, ephemeral_key_material, expiry) VALUES (?1, ?2, ?3, ?4, ?5)
+                         ON CONFLICT DO NOTHING",
+                    )?
+                    .execute((
+                        id.as_str(),
+                        capsule.capsule_type.name(),
+                        &capsule.recipient_id,
+                        &capsule.ephemeral_key_material,
+                        stored.expiry.as_unix(),
+                    ))
+            };
+            if self.writer.ask(put).await? == 1 { Ok(()) } else { Err(Error::Taken) }
+        })
+    }
+
+    fn get<'s>(&'s self, id: &'s TransactionId, now: ExpiryTime) -> Answer<'s, Option<Stored>> {
+        let id = id.clone();
+        Box::pin(self.readers.ask(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT type, recipient_id, ephemeral_key_material, expiry FROM capsules WHERE id = ?1 AND expiry > ?2",
+                )?
+                .query_row((id.as_str(), now.as_unix()), |row| {
+                    let capsule = Capsule {
+                        capsule_type: row.get_ref(0)?.as_str()?.into(),
+                        recipient_id: row.get(1)?,
+                        ephemeral_key_material: row.get(2)?,
+                    };
+                    let expiry = row.get(3)?;
+                    let expiry = ExpiryTime::from_unix(expiry).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, expiry.into()))?;
+                    Ok(Stored { capsule, expiry })
+                })
+                .optional()
+        }))
+    }
+
+    fn delete_expired(&self, now: ExpiryTime, limit: u32) -> Answer<'_, u32> {
+        Box::pin(async move {
+            let delete = move |connection: &Connection| {
+                connection
+                    .prepare_cached(
+                        "DELETE FROM capsules WHERE id IN (SELECT id FROM capsules WHERE expiry <= ?1 ORDER BY expiry LIMIT ?2)",
+                    )?
+                    .execute((now.as_unix(), limit))
+            };
+            let count = self.writer.ask(delete).await?;
+            Ok(u32::try_from(count).unwrap_or(limit))
+        })
+    }
+
+    fn oldest_expired(&self, now: ExpiryTime) -> Answer<'_, Option<ExpiryTime>> {
+        Box::pin(async move {
+            let oldest = move |connection: &Connection| {
+                let mut statement = connection.prepare_cached("SELECT min(expiry) FROM capsules WHERE expiry <= ?1")?;
+                statement.query_row([now.as_unix()], |row| row.get::<_, Option<i64>>(0))
+            };
+            Ok(self.readers.ask(oldest).await?.and_then(ExpiryTime::from_unix))
+        })
+    }
+
+    fn check(&self) -> Answer<'_, ()> {
+        let look = |connection: &Connection| connection.query_row("SELECT max(version) FROM migrations", [], |_| Ok(()));
+        Box::pin(async move {
+            self.readers.ask(look).await?;
+            self.writer.ask(look).await
+        })
+    }
+}
+
+/// Makes a connection fit for writing, and the database one of this version.
+fn prepare(connection: &mut Connection) -> Result<(), Error> {
+    let sql = |reason: rusqlite::Error| error(&reason);
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(sql)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(sql)?;
+    connection.pragma_update(None, "secure_delete", true).map_err(sql)?;
+    connection.pragma_update(None, "cache_size", -32 * 1024).map_err(sql)?;
+    migrate(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    let sql = |reason: rusqlite::Error| error(&reason);
+    let foreign = || Error::Unsound("it is the file of another program".into());
+    let number = |connection: &Connection, query| connection.query_row(query, [], |row| row.get::<_, i64>(0));
+
+    // Several processes may come here at once: what the first of them did, the others find done.
+    let start = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+    let owner = number(&start, "PRAGMA application_id").map_err(sql)?;
+    if owner != i64::from(APPLICATION_ID) {
+        if owner != 0 || number(&start, "SELECT count(*) FROM sqlite_schema").map_err(sql)? != 0 {
+            return Err(foreign());
+        }
+        start.pragma_update(None, "application_id", APPLICATION_ID).map_err(sql)?;
+        start
+            .execute_batch(
+                "CREATE TABLE migrations (version INTEGER PRIMARY KEY, done INTEGER NOT NULL DEFAULT (unixepoch())) STRICT",
+            )
+            .map_err(sql)?;
+    }
+    start.commit().map_err(sql)?;
+
+    let version = |connection: &Connection| number(connection, "SELECT coalesce(max(version), 0) FROM migrations").map_err(sql);
+    // Nothing is changed, not even the mode of the file, before it is known to be of a version that this program knows.
+    migrations::after(migrations::SQLITE, version(connection)?).map(drop)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sql)?;
+    if mode != "wal" {
+        return Err(Error::Unsound(format!("its journal mode is {mode:?} and cannot be made \"wal\"")));
+    }
+    loop {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+        let Some((version, step)) = migrations::after(migrations::SQLITE, version(&transaction)?)?.next() else { return Ok(()) };
+        transaction.execute_batch(step).map_err(sql)?;
+        transaction.execute("INSERT INTO migrations (version) VALUES (?1)", [version]).map_err(sql)?;
+        transaction.commit().map_err(sql)?;
+    }
+}
+
+/// One more connection to the file, to read.
+fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "cache_size", -8 * 1024)?;
+    Ok(connection)
+}
+
+/// Whose fault it is.
+fn error(reason: &rusqlite::Error) -> Error {
+    let text = reason.to_string();
+    match reason.sqlite_error_code() {
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied
+            | ErrorCode::ReadOnly
+            | ErrorCode::OutOfMemory
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::OperationAborted
+            | ErrorCode::OperationInterrupted,
+        ) => Error::Unavailable(text),
+        _ => Error::Unsound(text),
+    }
+}
+
+/// `reason`, with the file in its text.
+fn at(path: &Path, reason: Error) -> Error {
+    let path = path.display();
+    match reason {
+        Error::Unavailable(text) => Error::Unavailable(format!("{path}: {text}")),
+        Error::Unsound(text) => Error::Unsound(format!("{path}: {text}")),
+        Error::Taken => Error::Taken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use cdoc2_api::CapsuleType;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn moment(seconds: i64) -> ExpiryTime {
+        ExpiryTime::from_unix(seconds).unwrap()
+    }
+
+    fn stored(expiry: i64) -> Stored {
+        let capsule =
+            Capsule { recipient_id: vec![4; 97], ephemeral_key_material: vec![4; 97], capsule_type: CapsuleType::EccSecp384r1 };
+        Stored { capsule, expiry: moment(expiry) }
+    }
+
+    #[tokio::test]
+    async fn what_is_put_is_there_after_it_was_closed() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("capsules.db");
+        let id: TransactionId = "KC0123456789ABCDEF".parse().unwrap();
+        let store = Sqlite::open(&path).unwrap();
+        store.put(&id, &stored(100)).await.unwrap();
+        assert_eq!(store.put(&id, &stored(200)).await, Err(Error::Taken));
+        for entry in fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+        }
+        drop(store);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the log was left behind");
+        let store = Sqlite::open(&path).unwrap();
+        assert_eq!(store.get(&id, moment(99)).await, Ok(Some(stored(100))));
+    }
+
+    #[test]
+    fn what_is_not_a_store_is_refused_and_left_alone() {
+        let folder = TempDir::new().unwrap();
+        let refused = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            let before = fs::read(&path).unwrap();
+            let Err(Error::Unsound(reason)) = Sqlite::open(&path) else { panic!("{name} was opened") };
+            assert!(reason.contains(name) && reason.contains(text), "{reason}");
+            assert_eq!(fs::read(&path).unwrap(), before, "{name} was changed");
+        };
+
+        fs::write(folder.path().join("text"), "no database ".repeat(1000)).unwrap();
+        refused("text", "not a database");
+
+        Connection::open(folder.path().join("foreign")).unwrap().execute_batch("CREATE TABLE birds (name TEXT)").unwrap();
+        refused("foreign", "another program");
+
+        let newer = folder.path().join("newer");
+        drop(Sqlite::open(&newer).unwrap());
+        Connection::open(&newer).unwrap().execute_batch("INSERT INTO migrations (version) VALUES (99)").unwrap();
+        refused("newer", "newer");
+
+        let cut = folder.path().join("cut");
+        drop(Sqlite::open(&cut).unwrap());
+        OpenOptions::new().write(true).open(&cut).unwrap().set_len(5000).unwrap();
+        refused("cut", "malformed");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told() {
+        let Err(Error::Unavailable(reason)) = Sqlite::open(Path::new("/nowhere/capsules.db")) else { panic!("it was made") };
+        assert!(reason.contains("/nowhere/capsules.db"), "{reason}");
+    }
+}
