@@ -38,8 +38,14 @@ pub fn libusb_shim() -> &'static Path {
     LIBRARY.get_or_init(|| build("libusb-shim").join("liblibusb_shim.so"))
 }
 
-/// Builds `package` and tells the folder where its programs and libraries are.
+/// The folder where the programs and libraries of `package` are: `$CDOC2_PROGRAMS` if that is set, otherwise they are built now.
+///
+/// `cargo test --workspace` has built all of them before the first test runs, and with the features of the whole workspace: cargo would build much of
+/// what is below a second time for one package alone.
 fn build(package: &str) -> PathBuf {
+    if let Some(folder) = env::var_os("CDOC2_PROGRAMS") {
+        return folder.into();
+    }
     let test = env::current_exe().expect("the test has a path");
     let profile_folder = test.ancestors().nth(2).expect("a test lies in <target>/<profile>/deps");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
