@@ -27,7 +27,7 @@ const ARROWS: &[(&str, Arrows)] = &[
     ("revocation", Arrows::To(&[])),
     // it cannot link decryption
     ("cdoc2-server", Arrows::To(&["cdoc2-api", "revocation"])),
-    ("cdoc2-testbed", Arrows::To(&["cdoc2-server", "cdoc2-api", "simulator", "token-proto"])),
+    ("cdoc2-testbed", Arrows::To(&["cdoc2-server", "cdoc2-api", "revocation", "simulator", "token-proto"])),
     ("cdoc2-cli", Arrows::To(&["cdoc2", "cdoc2-client", "cdoc2-testbed", "simulator"])),
     // nothing may depend on these
     ("cdoc2-tests", Arrows::ToAnything),
