@@ -15,10 +15,10 @@ use token_proto::KeyRef;
 use x509_cert::Certificate;
 use x509_cert::der::pem::{self, PemLabel as _};
 use x509_cert::der::{Decode as _, DecodePem as _};
-use x509_cert::spki::EncodePublicKey as _;
+use x509_cert::spki::{EncodePublicKey as _, SubjectPublicKeyInfo};
 use zeroize::Zeroizing;
 
-use crate::certificate::{self, PublicKey, Subject};
+use crate::certificate::{self, Content, Issuer, PublicKey, Subject};
 use crate::hw::Rng;
 
 /// The authority's certificate in its folder.
@@ -26,11 +26,15 @@ const CERTIFICATE_FILE: &str = "ca.pem";
 /// Its private key, PKCS#8 in PEM.
 const KEY_FILE: &str = "ca.key";
 
+/// The name of an authority that has no other.
+const NAME: &str = "Test of simulated tokens";
+
 /// An authority whose certificates nobody should trust. ECDSA over secp384r1.
 pub struct Ca {
     key: SigningKey,
     certificate: Certificate,
     der: Vec<u8>,
+    ocsp: Option<String>,
 }
 
 /// Why there is no authority.
@@ -77,10 +81,39 @@ impl Ca {
     /// # Errors
     /// No random numbers.
     pub fn generate(now: SystemTime, rng: &mut Rng) -> Result<Self, Error> {
+        Self::root(Subject::named(NAME)?, now, rng)
+    }
+
+    /// A new authority of this name, under no other.
+    ///
+    /// # Errors
+    /// No random numbers.
+    pub fn root(subject: Subject, now: SystemTime, rng: &mut Rng) -> Result<Self, Error> {
         let key = SigningKey::try_generate_from_rng(rng).map_err(certificate::Error::Random)?;
-        let der = certificate::authority(&key, now, rng)?;
+        let der = certificate::root(&Content::authority(subject, now), &key, rng)?;
+        Self::new(key, der)
+    }
+
+    /// A new authority of this name, certified by this one.
+    ///
+    /// # Errors
+    /// No random numbers.
+    pub fn subordinate(&self, subject: Subject, now: SystemTime, rng: &mut Rng) -> Result<Self, Error> {
+        let key = SigningKey::try_generate_from_rng(rng).map_err(certificate::Error::Random)?;
+        let info = key.verifying_key().to_public_key_der().map_err(certificate::Error::from)?;
+        let der = self.certify(&Content::authority(subject, now), info.as_bytes(), rng)?;
+        Self::new(key, der)
+    }
+
+    /// The same authority, whose certificates say from now on that an OCSP responder answers for them at `url`.
+    #[must_use]
+    pub fn with_ocsp(self, url: String) -> Self {
+        Self { ocsp: Some(url), ..self }
+    }
+
+    fn new(key: SigningKey, der: Vec<u8>) -> Result<Self, Error> {
         let certificate = Certificate::from_der(&der).map_err(certificate::Error::from)?;
-        Ok(Self { key, certificate, der })
+        Ok(Self { key, certificate, der, ocsp: None })
     }
 
     /// The authority in `folder`, its files being `ca.pem` and `ca.key`; it is made if there is none yet, and so is the folder.
@@ -127,7 +160,7 @@ impl Ca {
         if certified != info.as_bytes() {
             return Err(Error::Mismatch(certificate_path.into()));
         }
-        Ok(Self { key, certificate, der })
+        Ok(Self { key, certificate, der, ocsp: None })
     }
 
     /// Its certificate in DER.
@@ -142,7 +175,7 @@ impl Ca {
         to_pem(&self.der)
     }
 
-    /// Certifies that `key` is `subject`'s for what `purpose` says; the certificate in DER.
+    /// The certificate of the key `key` on the card of `subject`, in DER.
     ///
     /// # Errors
     /// No random numbers, or the point is none.
@@ -154,7 +187,19 @@ impl Ca {
         now: SystemTime,
         rng: &mut Rng,
     ) -> Result<Vec<u8>, certificate::Error> {
-        certificate::issue((self.certificate.tbs_certificate().subject(), &self.key), subject, purpose, key, now, rng)
+        certificate::issue(self.issuer(), &Content::card(subject.clone(), purpose, now), key.info()?, rng)
+    }
+
+    /// Certifies that the key `info` (DER of `SubjectPublicKeyInfo`) is that of whom `content` names; the certificate in DER.
+    ///
+    /// # Errors
+    /// No random numbers, or `info` is none.
+    pub fn certify(&self, content: &Content, info: &[u8], rng: &mut Rng) -> Result<Vec<u8>, certificate::Error> {
+        certificate::issue(self.issuer(), content, SubjectPublicKeyInfo::from_der(info)?, rng)
+    }
+
+    fn issuer(&self) -> Issuer<'_> {
+        Issuer { name: self.certificate.tbs_certificate().subject(), key: &self.key, ocsp: self.ocsp.as_deref() }
     }
 }
 

@@ -1,5 +1,6 @@
-//! The certificates of a card: what is in them.
+//! Certificates: what is in them. Those of cards, and of whatever else tests need beside a card.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, SystemTime};
 
 use p384::ecdsa::{DerSignature, SigningKey};
@@ -10,10 +11,14 @@ use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::builder::profile::BuilderProfile;
 use x509_cert::builder::{Builder as _, CertificateBuilder, Result as BuilderResult};
 use x509_cert::certificate::TbsCertificate;
-use x509_cert::der::asn1::{Any, BitString, ObjectIdentifier, PrintableStringRef, Utf8StringRef};
+use x509_cert::der::asn1::{Any, BitString, Ia5String, Null, ObjectIdentifier, OctetString, PrintableStringRef, Utf8StringRef};
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::certpolicy::{CertificatePolicies, PolicyInformation};
-use x509_cert::ext::pkix::{AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectKeyIdentifier};
+use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
+use x509_cert::ext::pkix::{
+    AccessDescription, AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages,
+    SubjectAltName, SubjectKeyIdentifier,
+};
 use x509_cert::ext::{Extension, ToExtension as _};
 use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
 use x509_cert::serial_number::SerialNumber;
@@ -23,19 +28,29 @@ use x509_cert::time::{Time, Validity};
 use crate::holder::Holder;
 use crate::hw::Rng;
 
-/// Object identifiers (RFC 5280, RFC 5480, X.520).
-mod oid {
+/// Object identifiers (RFC 5280, RFC 5480, RFC 6960, X.520; ETSI EN 319 412-1 for organisations).
+pub mod oid {
     use super::ObjectIdentifier;
 
     pub(super) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
     pub(super) const SURNAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.4");
     pub(super) const SERIAL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.5");
     pub(super) const COUNTRY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.6");
+    pub(super) const ORGANISATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
     pub(super) const GIVEN_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.42");
-    pub(super) const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
-    pub(super) const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
-    /// The Estonian ID-card of 2018: host software takes the certificate's kind from it.
-    pub(super) const ID_CARD_POLICY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.51361.1.2.1");
+    pub(super) const ORGANISATION_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.97");
+    pub(super) const OCSP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
+    pub(super) const OCSP_NO_CHECK: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.5");
+    /// Extended key usage: a server's end of TLS.
+    pub const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
+    /// Extended key usage: a client's end of TLS.
+    pub const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
+    /// Extended key usage: mail.
+    pub const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
+    /// Extended key usage: answers about revocation.
+    pub const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
+    /// Policy: the Estonian ID-card of 2018. Host software takes the certificate's kind from it.
+    pub const ID_CARD_POLICY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.51361.1.2.1");
     pub(super) const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
     pub(super) const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
     pub(super) const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
@@ -89,9 +104,26 @@ impl Subject {
         ])
     }
 
-    /// An authority for tests.
-    pub(crate) fn authority() -> Result<Self, Error> {
-        Self::new(&[(oid::COUNTRY, printable("EE")?), (oid::COMMON_NAME, utf8("Test of simulated tokens")?)])
+    /// An organisation, by its name and the number that the business register knows it by.
+    ///
+    /// # Errors
+    /// The number has characters that no number has.
+    pub fn organisation(name: &str, registry_code: &str) -> Result<Self, Error> {
+        Self::new(&[
+            (oid::COUNTRY, printable("EE")?),
+            (oid::ORGANISATION, utf8(name)?),
+            (oid::ORGANISATION_IDENTIFIER, utf8(&format!("NTREE-{registry_code}"))?),
+            (oid::COMMON_NAME, utf8(name)?),
+            (oid::SERIAL_NUMBER, printable(registry_code)?),
+        ])
+    }
+
+    /// Anything else, an authority or a server, by its name alone.
+    ///
+    /// # Errors
+    /// The name is longer than any memory.
+    pub fn named(common_name: &str) -> Result<Self, Error> {
+        Self::new(&[(oid::COUNTRY, printable("EE")?), (oid::COMMON_NAME, utf8(common_name)?)])
     }
 
     /// By way of DER: the crate otherwise reads names from text, in which commas and the like mean something.
@@ -124,7 +156,7 @@ pub struct PublicKey<'k> {
 }
 
 impl PublicKey<'_> {
-    fn info(&self) -> Result<SubjectPublicKeyInfo<Any, BitString>, Error> {
+    pub(crate) fn info(&self) -> Result<SubjectPublicKeyInfo<Any, BitString>, Error> {
         let curve = match self.curve {
             Curve::Secp384r1 => oid::SECP384R1,
             Curve::Secp256r1 => oid::SECP256R1,
@@ -137,27 +169,151 @@ impl PublicKey<'_> {
     }
 }
 
-/// What a key may be used for.
-#[derive(Clone, Copy, Debug)]
-enum Purpose {
-    Key(KeyRef),
-    Authority,
+/// What a certificate is to say, beside its key.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// Whose the key is.
+    pub subject: Subject,
+    /// The first moment of its validity.
+    pub not_before: SystemTime,
+    /// The last one.
+    pub not_after: SystemTime,
+    /// What the key may do.
+    pub usage: KeyUsage,
+    /// What the key is for: the extended key usages. None means that nothing is said about it.
+    pub purposes: Vec<ObjectIdentifier>,
+    /// The policies that it is issued under.
+    pub policies: Vec<ObjectIdentifier>,
+    /// Names and addresses of a server.
+    pub alternative_names: GeneralNames,
+    /// Whether the key may sign certificates.
+    pub is_authority: bool,
+    /// Whether nobody is to ask if it was revoked, as with a responder's own (RFC 6960, 4.2.2.2.1).
+    pub is_never_revoked: bool,
 }
 
-/// What a certificate is to say, beside its key.
-struct Profile<'n> {
-    issuer: &'n Name,
-    subject: &'n Name,
-    purpose: Purpose,
+impl Content {
+    /// A certificate for a key that may do what `usage` says, for as long as those of cards; nothing else is said.
+    #[must_use]
+    pub fn new(subject: Subject, usage: KeyUsage, now: SystemTime) -> Self {
+        Self {
+            subject,
+            not_before: now,
+            not_after: expiry(now),
+            usage,
+            purposes: Vec::new(),
+            policies: Vec::new(),
+            alternative_names: GeneralNames::new(),
+            is_authority: false,
+            is_never_revoked: false,
+        }
+    }
+
+    /// The certificate of the key `key` on an ID-card.
+    #[must_use]
+    pub fn card(subject: Subject, key: KeyRef, now: SystemTime) -> Self {
+        let usage = match key {
+            KeyRef::Authentication => KeyUsages::DigitalSignature | KeyUsages::KeyAgreement,
+            KeyRef::Signature => KeyUsages::NonRepudiation.into(),
+            KeyRef::Cdoc2 => KeyUsages::KeyAgreement.into(),
+        };
+        let content = Self::new(subject, KeyUsage(usage), now);
+        match key {
+            KeyRef::Authentication => {
+                Self { purposes: vec![oid::CLIENT_AUTH, oid::EMAIL_PROTECTION], policies: vec![oid::ID_CARD_POLICY], ..content }
+            }
+            KeyRef::Signature | KeyRef::Cdoc2 => content,
+        }
+    }
+
+    /// An authority's certificate.
+    #[must_use]
+    pub fn authority(subject: Subject, now: SystemTime) -> Self {
+        Self {
+            not_after: now + AUTHORITY_VALID_FOR,
+            is_authority: true,
+            ..Self::new(subject, KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign), now)
+        }
+    }
+
+    /// The certificate of a server on this machine: for `localhost`, 127.0.0.1 and ::1.
+    ///
+    /// # Errors
+    /// None that happens.
+    pub fn server(subject: Subject, now: SystemTime) -> Result<Self, Error> {
+        Ok(Self {
+            purposes: vec![oid::SERVER_AUTH],
+            alternative_names: vec![
+                GeneralName::DnsName(Ia5String::new("localhost")?),
+                GeneralName::from(IpAddr::from(Ipv4Addr::LOCALHOST)),
+                GeneralName::from(IpAddr::from(Ipv6Addr::LOCALHOST)),
+            ],
+            ..Self::new(subject, KeyUsage(KeyUsages::DigitalSignature.into()), now)
+        })
+    }
+
+    /// The certificate of an OCSP responder that its authority lets answer (RFC 6960, 4.2.2.2).
+    #[must_use]
+    pub fn ocsp_responder(subject: Subject, now: SystemTime) -> Self {
+        Self {
+            purposes: vec![oid::OCSP_SIGNING],
+            is_never_revoked: true,
+            ..Self::new(subject, KeyUsage(KeyUsages::DigitalSignature.into()), now)
+        }
+    }
+}
+
+/// Who certifies.
+#[derive(Clone, Copy)]
+pub(crate) struct Issuer<'i> {
+    /// Its name.
+    pub(crate) name: &'i Name,
+    /// Its key.
+    pub(crate) key: &'i SigningKey,
+    /// Where its OCSP responder answers, if it has one.
+    pub(crate) ocsp: Option<&'i str>,
+}
+
+/// Certifies that `key` is that of whom `content` names; the certificate in DER.
+pub(crate) fn issue(
+    issuer: Issuer<'_>,
+    content: &Content,
+    key: SubjectPublicKeyInfo<Any, BitString>,
+    rng: &mut Rng,
+) -> Result<Vec<u8>, Error> {
+    let mut serial = [0; 16];
+    rng.try_fill_bytes(&mut serial)?;
+    // Positive, and never short of its first octet.
+    serial[0] = serial[0] & 0x7F | 0x40;
+    let validity = Validity::new(Time::try_from(content.not_before)?, Time::try_from(content.not_after)?);
+    let profile = Profile { issuer, content };
+    let builder = CertificateBuilder::new(profile, SerialNumber::new(&serial)?, validity, key)?;
+    Ok(builder.build::<_, DerSignature>(issuer.key)?.to_der()?)
+}
+
+/// The self-signed certificate of an authority, in DER.
+pub(crate) fn root(content: &Content, key: &SigningKey, rng: &mut Rng) -> Result<Vec<u8>, Error> {
+    let info = SubjectPublicKeyInfo::from_der(key.verifying_key().to_public_key_der()?.as_bytes())?;
+    issue(Issuer { name: &content.subject.0, key, ocsp: None }, content, info, rng)
+}
+
+/// When a certificate for a token's key that is made at `now` ends.
+pub(crate) fn expiry(now: SystemTime) -> SystemTime {
+    now + VALID_FOR
+}
+
+struct Profile<'c> {
+    issuer: Issuer<'c>,
+    content: &'c Content,
 }
 
 impl BuilderProfile for Profile<'_> {
     fn get_issuer(&self, _: &Name) -> Name {
-        self.issuer.clone()
+        self.issuer.name.clone()
     }
 
     fn get_subject(&self) -> Name {
-        self.subject.clone()
+        self.content.subject.0.clone()
     }
 
     fn build_extensions(
@@ -166,68 +322,31 @@ impl BuilderProfile for Profile<'_> {
         issuer_key: SubjectPublicKeyInfoRef<'_>,
         tbs: &TbsCertificate,
     ) -> BuilderResult<Vec<Extension>> {
-        let usages = match self.purpose {
-            Purpose::Key(KeyRef::Authentication) => KeyUsages::DigitalSignature | KeyUsages::KeyAgreement,
-            Purpose::Key(KeyRef::Signature) => KeyUsages::NonRepudiation.into(),
-            Purpose::Key(KeyRef::Cdoc2) => KeyUsages::KeyAgreement.into(),
-            Purpose::Authority => KeyUsages::KeyCertSign | KeyUsages::CRLSign,
-        };
-        let is_authority = matches!(self.purpose, Purpose::Authority);
+        let Content { usage, purposes, policies, alternative_names, is_authority, is_never_revoked, .. } = self.content;
         let mut extensions = Vec::new();
         let subject = tbs.subject();
         extensions.push(AuthorityKeyIdentifier::try_from(issuer_key)?.to_extension(subject, &extensions)?);
         extensions.push(SubjectKeyIdentifier::try_from(key)?.to_extension(subject, &extensions)?);
-        extensions.push(BasicConstraints { ca: is_authority, path_len_constraint: None }.to_extension(subject, &extensions)?);
-        extensions.push(KeyUsage(usages).to_extension(subject, &extensions)?);
-        if let Purpose::Key(KeyRef::Authentication) = self.purpose {
-            let purposes = ExtendedKeyUsage(vec![oid::CLIENT_AUTH, oid::EMAIL_PROTECTION]);
-            extensions.push(purposes.to_extension(subject, &extensions)?);
-            let policy = PolicyInformation { policy_identifier: oid::ID_CARD_POLICY, policy_qualifiers: None };
-            extensions.push(CertificatePolicies(vec![policy]).to_extension(subject, &extensions)?);
+        extensions.push(BasicConstraints { ca: *is_authority, path_len_constraint: None }.to_extension(subject, &extensions)?);
+        extensions.push(usage.to_extension(subject, &extensions)?);
+        if !purposes.is_empty() {
+            extensions.push(ExtendedKeyUsage(purposes.clone()).to_extension(subject, &extensions)?);
+        }
+        if !policies.is_empty() {
+            let policy = |oid: &ObjectIdentifier| PolicyInformation { policy_identifier: *oid, policy_qualifiers: None };
+            extensions.push(CertificatePolicies(policies.iter().map(policy).collect()).to_extension(subject, &extensions)?);
+        }
+        if !alternative_names.is_empty() {
+            extensions.push(SubjectAltName(alternative_names.clone()).to_extension(subject, &extensions)?);
+        }
+        if *is_never_revoked {
+            let null = OctetString::new(Null.to_der()?)?;
+            extensions.push(Extension { extn_id: oid::OCSP_NO_CHECK, critical: false, extn_value: null });
+        } else if let Some(url) = self.issuer.ocsp {
+            let access_location = GeneralName::UniformResourceIdentifier(Ia5String::new(url)?);
+            let responder = AccessDescription { access_method: oid::OCSP, access_location };
+            extensions.push(AuthorityInfoAccessSyntax(vec![responder]).to_extension(subject, &extensions)?);
         }
         Ok(extensions)
     }
-}
-
-/// When a certificate for a token's key that is made at `now` ends.
-pub(crate) fn expiry(now: SystemTime) -> SystemTime {
-    now + VALID_FOR
-}
-
-/// The self-signed certificate of an authority, in DER.
-pub(crate) fn authority(key: &SigningKey, now: SystemTime, rng: &mut Rng) -> Result<Vec<u8>, Error> {
-    let Subject(name) = Subject::authority()?;
-    let info = SubjectPublicKeyInfo::from_der(key.verifying_key().to_public_key_der()?.as_bytes())?;
-    let profile = Profile { issuer: &name, subject: &name, purpose: Purpose::Authority };
-    build(profile, info, now, now + AUTHORITY_VALID_FOR, key, rng)
-}
-
-/// The certificate of `key`, which is `subject`'s for `purpose`, in DER; `issuer` signs it with `issuer_key`.
-pub(crate) fn issue(
-    (issuer, issuer_key): (&Name, &SigningKey),
-    subject: &Subject,
-    purpose: KeyRef,
-    key: PublicKey<'_>,
-    now: SystemTime,
-    rng: &mut Rng,
-) -> Result<Vec<u8>, Error> {
-    let profile = Profile { issuer, subject: &subject.0, purpose: Purpose::Key(purpose) };
-    build(profile, key.info()?, now, expiry(now), issuer_key, rng)
-}
-
-fn build(
-    profile: Profile<'_>,
-    key: SubjectPublicKeyInfo<Any, BitString>,
-    begin: SystemTime,
-    end: SystemTime,
-    issuer_key: &SigningKey,
-    rng: &mut Rng,
-) -> Result<Vec<u8>, Error> {
-    let mut serial = [0; 16];
-    rng.try_fill_bytes(&mut serial)?;
-    // Positive, and never short of its first octet.
-    serial[0] = serial[0] & 0x7F | 0x40;
-    let validity = Validity::new(Time::try_from(begin)?, Time::try_from(end)?);
-    let builder = CertificateBuilder::new(profile, SerialNumber::new(&serial)?, validity, key)?;
-    Ok(builder.build::<_, DerSignature>(issuer_key)?.to_der()?)
 }

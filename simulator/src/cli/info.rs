@@ -1,6 +1,7 @@
 //! `info` and `cert`: looking at a token.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use token_fw::card::{Card, Fault, PERSONAL_DATA_FIELDS};
 use token_proto::{KeyRef, PinRef};
@@ -17,15 +18,22 @@ pub(super) fn info(args: &Info, out: &mut impl Write) -> Result<(), Error> {
 }
 
 pub(super) fn cert(args: &Cert, out: &mut impl Write) -> Result<(), Error> {
-    let path = &args.state.state;
+    print(out, &ca::to_pem(&certificate(&args.state.state, args.key.key())?))
+}
+
+/// The certificate of the key `key` on the card in the state file at `path`, in DER. The card may be running.
+///
+/// # Errors
+/// The file is not there, no card's, or that of a card without this certificate.
+pub fn certificate(path: &Path, key: KeyRef) -> Result<Vec<u8>, Error> {
     let mut card = copied_card(path)?;
     if !card.is_personalised() {
         return Err(Error::failed(format!("{}: the token is blank", path.display())));
     }
     let failed = |fault: Fault| Error::failed(format!("{}: the token cannot be read: {fault:?}", path.display()));
-    match card.certificate(args.key.key()).map_err(failed)? {
-        [] => Err(Error::failed(format!("{}: the token has no certificate for its {} key", path.display(), name(args.key.key())))),
-        der => print(out, &ca::to_pem(der)),
+    match card.certificate(key).map_err(failed)? {
+        [] => Err(Error::failed(format!("{}: the token has no certificate for its {} key", path.display(), name(key)))),
+        der => Ok(der.to_vec()),
     }
 }
 

@@ -18,6 +18,8 @@ use crate::personalise::DocumentNumber;
 use crate::reader;
 use crate::state::State;
 
+pub use info::certificate;
+
 /// Where usbip(8) looks for devices on this machine.
 const USBIP_ADDRESS: &str = "127.0.0.1:3240";
 
