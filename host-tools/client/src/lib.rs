@@ -3,10 +3,12 @@
 //! - [`token`]: cards over PC/SC, or over any other [`Reader`](token_proto::Reader): the Estonian ID-card of 2018 and of 2025, and tokens
 //!   with the applet that knows CDOC2.
 //! - [`pkcs11`]: whatever has a PKCS#11 module.
+//! - [`config`]: what is set once: capsule servers, the policy service, directories.
 //!
 //! Both end in a [`KeyHolder`](cdoc2::core::holder::KeyHolder), with which [`Container::unlock_with`](cdoc2::Container::unlock_with) opens a
 //! container. A PIN is asked for only when a record of the container is for the key, and at most once.
 
+pub mod config;
 pub mod pkcs11;
 pub mod token;
 

@@ -1,0 +1,204 @@
+//! What a person or an organisation sets once: capsule servers, the policy service, directories.
+//!
+//! One file in TOML. The option `--config` names it, or the variable `CDOC2_CONFIG`, or else it is `cdoc2/config.toml` in the folder for
+//! configurations (`XDG_CONFIG_HOME`, `~/.config`). Paths in it are relative to it. Keys that are not known are errors: a name that was
+//! mistyped must not switch a pin off.
+//!
+//! ```toml
+//! default_server = "ria"
+//! expires = "30d"
+//!
+//! [[server]]
+//! id = "ria"
+//! owner = "Information System Authority"
+//! sender_url = "https://capsules.example:8443"
+//! recipient_url = "https://capsules.example:8444"
+//! certificates = ["ria.pem"]
+//!
+//! [policy]
+//! url = "https://policy.example/cdoc2.json"
+//! authorities = ["organisation-ca.pem"]
+//! ```
+
+mod document;
+mod expires;
+mod place;
+mod server;
+
+use std::path::{Path, PathBuf};
+
+use reqwest::Url;
+use rustls::pki_types::CertificateDer;
+use serde::Deserialize;
+use toml::Spanned;
+
+use document::Document;
+pub use document::Error;
+pub use expires::{Expires, UnfitExpires};
+pub use place::Place;
+pub use server::{ALL_CAPSULE_TYPES, Server};
+
+/// Octets of the longest file that is taken for a configuration or for its certificates.
+pub const MAX_FILE_LEN: usize = 1 << 20;
+
+/// A configuration that was read, all of it sound.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    place: Place,
+    is_there: bool,
+    default_server: Option<String>,
+    expires: Option<Expires>,
+    policy: Option<Policy>,
+    servers: Vec<Server>,
+}
+
+/// Where an organisation says how long capsules are kept.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The address of the document, over HTTPS.
+    pub url: Url,
+    /// Certificates of which the service must show one, or one that was issued by one of them.
+    pub authorities: Vec<CertificateDer<'static>>,
+}
+
+/// A server that the configuration does not list.
+#[derive(Debug, thiserror::Error)]
+#[error("the capsule server {id:?} is not known: {}", self.remedy())]
+pub struct UnknownServer {
+    /// What it was asked for by.
+    pub id: String,
+    /// Where it would be listed.
+    pub path: PathBuf,
+    /// Whether there is a configuration at all.
+    pub is_there: bool,
+}
+
+impl UnknownServer {
+    fn remedy(&self) -> String {
+        let path = self.path.display();
+        if self.is_there {
+            format!("{path} has no [[server]] with this id")
+        } else {
+            format!("there is no configuration, which would be {path}")
+        }
+    }
+}
+
+/// The file as it stands there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    default_server: Option<Spanned<String>>,
+    expires: Option<Spanned<String>>,
+    policy: Option<PolicySection>,
+    #[serde(default)]
+    server: Vec<server::Section>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicySection {
+    url: Spanned<String>,
+    authorities: Spanned<Vec<Spanned<String>>>,
+}
+
+impl Config {
+    /// Reads the configuration at `path`, and the certificates that it names.
+    ///
+    /// # Errors
+    /// The file, or one that it names, cannot be read or is not sound; says where and what.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        Self::parse(&Document::read(path)?, Place::named(path))
+    }
+
+    /// Reads the configuration that `place` means. Where nobody named one and there is none, it is empty.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn load(place: Place) -> Result<Self, Error> {
+        match Document::read(&place.path) {
+            Ok(document) => Self::parse(&document, place),
+            Err(Error::Missing { .. }) if !place.is_named => Ok(Self { place, ..Self::default() }),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn parse(document: &Document, place: Place) -> Result<Self, Error> {
+        let file: File = document.parse()?;
+        let servers = server::all(document, file.server)?;
+        let policy = file.policy.map(|section| {
+            let url = document.https(&section.url, "policy.url")?;
+            let authorities = document.certificates(&section.authorities, "policy.authorities")?;
+            Ok(Policy { url, authorities })
+        });
+        let default_server = file.default_server.map(|id| {
+            if servers.iter().any(|server: &Server| server.id == *id.get_ref()) {
+                return Ok(id.into_inner());
+            }
+            Err(document.invalid(id.span(), "default_server", "no [[server]] has this id"))
+        });
+        let expires = file.expires.map(|text| {
+            text.get_ref().parse().map_err(|error: UnfitExpires| document.invalid(text.span(), "expires", error.to_string()))
+        });
+        Ok(Self {
+            place,
+            is_there: true,
+            default_server: default_server.transpose()?,
+            expires: expires.transpose()?,
+            policy: policy.transpose()?,
+            servers,
+        })
+    }
+
+    /// Where it was read from, or would be.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.place.path
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.is_there
+    }
+
+    /// The server that capsules go to where nothing else is said.
+    #[must_use]
+    pub fn default_server(&self) -> Option<&Server> {
+        let id = self.default_server.as_deref()?;
+        self.servers.iter().find(|server| server.id == id)
+    }
+
+    /// How long capsules are kept where nothing else is said.
+    #[must_use]
+    pub fn expires(&self) -> Option<Expires> {
+        self.expires
+    }
+
+    /// The policy service.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Policy> {
+        self.policy.as_ref()
+    }
+
+    /// The servers, in the order of the file.
+    #[must_use]
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// The server called `id`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn server(&self, id: &str) -> Result<&Server, UnknownServer> {
+        self.servers.iter().find(|server| server.id == id).ok_or_else(|| UnknownServer {
+            id: id.to_owned(),
+            path: self.place.path.clone(),
+            is_there: self.is_there,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+use super::*;
+
+use std::fs;
+
+use tempfile::TempDir;
+
+fn certificate() -> String {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap().pem()
+}
+
+/// A folder with a configuration of this text and a certificate beside it.
+fn folder(text: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.toml"), text).unwrap();
+    fs::write(folder.path().join("server.pem"), certificate()).unwrap();
+    folder
+}
+
+fn read(text: &str) -> Result<Config, String> {
+    let folder = folder(text);
+    let read = Config::read(&folder.path().join("config.toml"));
+    read.map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+}
+
+const SERVER: &str = "[[server]]\nid = \"ria\"\nsender_url = \"https://localhost:1\"\nrecipient_url = \"https://localhost:2/ccs/\"\n\
+    certificates = [\"server.pem\"]\n";
+
+#[test]
+fn a_whole_configuration_is_read() {
+    let inline = certificate();
+    let text = format!(
+        "default_server = \"ria\"\nexpires = \"30d\"\n{SERVER}owner = \"RIA\"\ncapsule_types = [\"rsa\"]\n\
+         [[server]]\nid = \"own\"\nsender_url = \"https://[::1]:1\"\nrecipient_url = \"https://localhost:2\"\n\
+         certificates = [\"server.pem\", \"\"\"\n{inline}\"\"\"]\n\
+         [policy]\nurl = \"https://policy.example/cdoc2.json\"\nauthorities = [\"server.pem\"]\n"
+    );
+    let config = read(&text).unwrap();
+    assert_eq!(config.default_server().map(|server| server.id.as_str()), Some("ria"));
+    assert!(matches!(config.expires(), Some(Expires::After(_))));
+    let ria = config.server("ria").unwrap();
+    assert_eq!((ria.owner.as_deref(), ria.certificates.len()), (Some("RIA"), 1));
+    assert_eq!(ria.capsule_types, [cdoc2_api::CapsuleType::Rsa]);
+    assert_eq!(ria.recipient_url.as_str(), "https://localhost:2/ccs/");
+    let own = config.server("own").unwrap();
+    assert_eq!((own.certificates.len(), &own.capsule_types[..]), (2, &ALL_CAPSULE_TYPES[..]));
+    assert_eq!(config.policy().map(|policy| policy.authorities.len()), Some(1));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line() {
+    let with = |line: &str| format!("{SERVER}{line}");
+    let instead = |old: &str, new: &str| SERVER.replace(old, new);
+    for (text, expected) in [
+        (with("certs = []\n"), "config.toml:6: unknown field `certs`"),
+        ("a = = 1".to_owned(), "config.toml:1: "),
+        ("[[server]]\nid = \"x\"\n".to_owned(), "missing field `sender_url`"),
+        (instead("https://localhost:1", "http://localhost:1"), "config.toml:3: sender_url: only https://"),
+        (instead("https://localhost:2/ccs/", "https://me:secret@localhost:2"), "config.toml:4: recipient_url: a host"),
+        (instead("https://localhost:2/ccs/", "https://localhost:2/?a=1"), "config.toml:4: recipient_url: a host"),
+        (instead("https://localhost:1", "localhost:1"), "config.toml:3: sender_url: only https://"),
+        (instead("https://localhost:1", "https://:0:"), "config.toml:3: sender_url: not a URL"),
+        (instead("\"server.pem\"", "\"absent.pem\""), "config.toml:5: certificates: absent.pem: "),
+        (instead("\"server.pem\"", "\"config.toml\""), "config.toml:5: certificates: config.toml: no certificate in PEM"),
+        (instead("\"server.pem\"", ""), "config.toml:5: certificates: no certificate"),
+        (
+            instead("\"server.pem\"", "\"-----BEGIN CERTIFICATE-----\\nMAA=\\n-----END CERTIFICATE-----\\n\""),
+            "config.toml:5: certificates: not a sound certificate",
+        ),
+        (instead("\"ria\"", "\"\""), "config.toml:2: id: "),
+        (with(SERVER), "config.toml:7: id: two servers are called \"ria\""),
+        (with("capsule_types = [\"dsa\"]"), "config.toml:6: capsule_types: not a kind of capsule"),
+        (format!("default_server = \"other\"\n{SERVER}"), "config.toml:1: default_server: no [[server]] has this id"),
+        ("expires = \"soon\"".to_owned(), "config.toml:1: expires: not a duration"),
+        ("[policy]\nurl = \"http://a\"\nauthorities = [\"server.pem\"]".to_owned(), "config.toml:2: policy.url: only https://"),
+        ("[policy]\nurl = \"https://a\"\nauthorities = []".to_owned(), "config.toml:3: policy.authorities: no certificate"),
+    ] {
+        let error = read(&text).unwrap_err();
+        assert!(error.contains(expected), "{text}\n{error}");
+        assert!(!error.contains("secret@"), "{error}");
+    }
+}
+
+#[test]
+fn only_what_was_named_must_be_there() {
+    let folder = folder("");
+    let absent = folder.path().join("absent.toml");
+    assert!(matches!(Config::read(&absent), Err(Error::Missing { .. })));
+    let config = Config::load(Place { path: absent.clone(), is_named: false }).unwrap();
+    assert!(!config.is_there() && config.servers().is_empty());
+    let error = config.server("ria").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!("the capsule server \"ria\" is not known: there is no configuration, which would be {}", absent.display())
+    );
+
+    let place = Place { path: folder.path().join("config.toml"), is_named: false };
+    let error = Config::load(place.clone()).unwrap().server("ria").unwrap_err().to_string();
+    assert!(error.ends_with(&format!("{} has no [[server]] with this id", place.path.display())), "{error}");
+    // Something else than a file that is not there is an error wherever it is.
+    assert!(matches!(Config::load(Place { path: folder.path().to_owned(), is_named: false }), Err(Error::Read { .. })));
+}
+
+#[test]
+fn too_long_a_file_is_refused() {
+    let error = read(&format!("#{}", " ".repeat(MAX_FILE_LEN))).unwrap_err();
+    assert!(error.contains("longer than 1 MiB"), "{error}");
+}
