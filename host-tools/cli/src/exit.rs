@@ -27,6 +27,8 @@ pub(crate) enum Code {
     Limit = 8,
     /// Input or output.
     Io = 9,
+    /// Network or server.
+    Server = 10,
     /// No smart card, or one that failed or was removed.
     Card = 11,
     /// A PIN that is blocked, or would be if its last try failed.
@@ -44,8 +46,7 @@ pub(crate) const CODES: [(u8, &str); 12] = [
     (Code::Archive as u8, "archive malformed or unsafe"),
     (Code::Limit as u8, "a limit exceeded"),
     (Code::Io as u8, "input or output"),
-    // No command of this version uses the network; scripts may count on the number.
-    (10, "network or server"),
+    (Code::Server as u8, "network or server"),
     (Code::Card as u8, "no smart card or PKCS#11 token, or it failed or was removed"),
     (Code::Blocked as u8, "PIN blocked, or one try left and --last-try not given"),
 ];
@@ -61,6 +62,7 @@ impl From<Kind> for Code {
             Kind::Archive => Self::Archive,
             Kind::Limit => Self::Limit,
             Kind::Io => Self::Io,
+            Kind::Server => Self::Server,
         }
     }
 }

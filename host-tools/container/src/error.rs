@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use cdoc2_nostd::{Feature, Field, Limit};
 
+use crate::server::ServerError;
 use crate::{archive, keys};
 
 /// Why a container could not be written or opened.
@@ -85,6 +86,16 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// The capsule server does not take a recipient, or did not keep a capsule.
+    #[error("recipient {index}: the capsule server {server:?}: {reason}")]
+    Server {
+        /// The recipient's place, from 1.
+        index: usize,
+        /// The server's id.
+        server: String,
+        /// Why, by whoever talks to the server.
+        reason: ServerError,
+    },
     /// The header would be longer than the format allows.
     #[error("too many recipients: the header would exceed 1 MiB")]
     HeaderTooLong,
@@ -157,6 +168,8 @@ pub enum Kind {
     Limit,
     /// Input or output.
     Io,
+    /// A server.
+    Server,
 }
 
 impl Error {
@@ -173,6 +186,7 @@ impl Error {
                 archive::ErrorKind::Limit => Kind::Limit,
                 archive::ErrorKind::Io => Kind::Io,
             },
+            Self::Server { .. } => Kind::Server,
             Self::HeaderTooLong | Self::PayloadTooLong => Kind::Limit,
             Self::Key(keys::Error::Io(_))
             | Self::ReadContainer(_)

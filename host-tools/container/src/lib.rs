@@ -19,14 +19,16 @@ mod input;
 mod payload;
 mod recipient;
 mod selection;
+mod server;
 mod spool;
 
 pub use container::{Authentic, Container, Unlocked};
-pub use encrypt::{Summary, encrypt};
+pub use encrypt::{Summary, encrypt, encrypt_with_server};
 pub use error::{Error, Kind, NoRecord};
 pub use holder::{Unlock, UnlockError};
 pub use input::{InputFile, check_distinct, collect};
 pub use recipient::{MIN_SYMMETRIC_KEY_LEN, Recipient};
 pub use selection::Selection;
+pub use server::{CapsuleServer, MAX_TRANSACTION_ID_LEN, Receipt, ServerCapsule, ServerError};
 
 pub use cdoc2_nostd as core;

@@ -2,8 +2,8 @@
 
 use cdoc2_nostd::key::{Fmk, KEY_LEN, Kek};
 use cdoc2_nostd::wire::capsule::{
-    Capsule, EccPublicKeyCapsule, EllipticCurve, FmkEncryptionMethod, KdfAlgorithmIdentifier, Pbkdf2Capsule, RsaPublicKeyCapsule,
-    SymmetricKeyCapsule,
+    Capsule, EccPublicKeyCapsule, EllipticCurve, FmkEncryptionMethod, KdfAlgorithmIdentifier, KeyDetails, KeyServerCapsule,
+    Pbkdf2Capsule, RsaPublicKeyCapsule, SymmetricKeyCapsule,
 };
 use cdoc2_nostd::wire::emit::MIN_KDF_ITERATIONS;
 use cdoc2_nostd::wire::header::RecipientRecord;
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::Error;
 use crate::holder::agree;
 use crate::keys::{Certificate, EcPrivateKey, EcPublicKey, EidType, PublicKey, RsaPublicKey};
+use crate::server::{Receipt, ServerCapsule};
 
 /// Octets of the shortest symmetric key that is written. Java refuses a shorter one; libcdoc wants exactly this many.
 pub const MIN_SYMMETRIC_KEY_LEN: usize = KEY_LEN;
@@ -73,14 +74,16 @@ impl Recipient {
         }
     }
 
-    /// The label as it is stored: machine-readable, as DigiDoc4 and the Java implementation write it.
-    fn key_label(&self) -> Result<Vec<u8>, cdoc2_nostd::Error> {
-        let (label_type, fields) = match self {
+    /// The label as it is stored: machine-readable, as DigiDoc4 and the Java implementation write it. `server_exp` is when the capsule expires
+    /// on its server, in seconds after 1970. Appendix D has it for certificates only, and lets everybody add fields.
+    fn key_label(&self, server_exp: Option<u64>) -> Result<Vec<u8>, cdoc2_nostd::Error> {
+        let (label_type, mut fields) = match self {
             Self::Certificate(certificate) => certificate_label(certificate),
             Self::PublicKey { label, .. } => (LabelType::PublicKey, vec![(LabelField::Label, label.clone())]),
             Self::Password { label, .. } => (LabelType::Password, vec![(LabelField::Label, label.clone())]),
             Self::SymmetricKey { label, .. } => (LabelType::Secret, vec![(LabelField::Label, label.clone())]),
         };
+        fields.extend(server_exp.map(|seconds| (LabelField::ServerExp, seconds.to_string())));
         let fields: Vec<_> =
             fields.iter().filter(|(_, value)| !value.is_empty()).map(|(field, value)| (*field, value.as_str())).collect();
         let label = NewKeyLabel::new(label_type, &fields)?;
@@ -91,7 +94,7 @@ impl Recipient {
 
     /// The record that lets this recipient obtain `fmk`.
     pub(crate) fn record(&self, fmk: &Fmk) -> Result<Record, Error> {
-        let key_label = self.key_label()?;
+        let key_label = self.key_label(None)?;
         let (capsule, kek) = match self {
             Self::Certificate(certificate) => public_key_capsule(certificate.public_key())?,
             Self::PublicKey { key, .. } => public_key_capsule(key)?,
@@ -112,6 +115,22 @@ impl Recipient {
             }
         };
         Ok(Record { capsule, key_label, encrypted_fmk: kek.encrypt_fmk(fmk) })
+    }
+
+    /// `record`, one of this recipient, with its capsule on the server called `server`, which gave `receipt` for it.
+    pub(crate) fn on_server(&self, record: &Record, server: &str, receipt: Receipt) -> Result<Record, Error> {
+        let (curve, recipient_public_key) = match &record.capsule {
+            OwnCapsule::Ecc { curve, recipient_public_key, .. } => (Some(*curve), recipient_public_key),
+            OwnCapsule::Rsa { recipient_public_key, .. } => (None, recipient_public_key),
+            _ => return Err(cdoc2_nostd::Error::InvalidInput(Field::RecipientKeyDetails).into()),
+        };
+        let capsule = OwnCapsule::KeyServer {
+            curve,
+            recipient_public_key: recipient_public_key.clone(),
+            server: server.to_owned(),
+            transaction_id: receipt.transaction_id,
+        };
+        Ok(Record { capsule, key_label: self.key_label(receipt.expiry)?, encrypted_fmk: record.encrypted_fmk })
     }
 }
 
@@ -141,13 +160,42 @@ pub(crate) struct Record {
 }
 
 enum OwnCapsule {
-    Ecc { curve: Curve, recipient_public_key: Vec<u8>, sender_public_key: Vec<u8> },
-    Rsa { recipient_public_key: Vec<u8>, encrypted_kek: Vec<u8> },
-    SymmetricKey { salt: [u8; KEY_LEN] },
-    Pbkdf2 { salt: [u8; KEY_LEN], password_salt: [u8; KEY_LEN] },
+    Ecc {
+        curve: Curve,
+        recipient_public_key: Vec<u8>,
+        sender_public_key: Vec<u8>,
+    },
+    Rsa {
+        recipient_public_key: Vec<u8>,
+        encrypted_kek: Vec<u8>,
+    },
+    /// `curve` is that of an elliptic-curve key.
+    KeyServer {
+        curve: Option<Curve>,
+        recipient_public_key: Vec<u8>,
+        server: String,
+        transaction_id: String,
+    },
+    SymmetricKey {
+        salt: [u8; KEY_LEN],
+    },
+    Pbkdf2 {
+        salt: [u8; KEY_LEN],
+        password_salt: [u8; KEY_LEN],
+    },
 }
 
 impl Record {
+    /// What a server would keep of it: `key` is the recipient's.
+    pub(crate) fn server_capsule<'a>(&'a self, key: &'a PublicKey) -> Option<ServerCapsule<'a>> {
+        let ephemeral_key_material = match &self.capsule {
+            OwnCapsule::Ecc { sender_public_key, .. } => sender_public_key,
+            OwnCapsule::Rsa { encrypted_kek, .. } => encrypted_kek,
+            _ => return None,
+        };
+        Some(ServerCapsule { recipient: key, ephemeral_key_material })
+    }
+
     pub(crate) fn view(&self) -> RecipientRecord<'_> {
         let capsule = match &self.capsule {
             OwnCapsule::Ecc { curve, recipient_public_key, sender_public_key } => {
@@ -156,6 +204,14 @@ impl Record {
             }
             OwnCapsule::Rsa { recipient_public_key, encrypted_kek } => {
                 Capsule::RsaPublicKey(RsaPublicKeyCapsule { recipient_public_key, encrypted_kek })
+            }
+            OwnCapsule::KeyServer { curve, recipient_public_key, server, transaction_id } => {
+                let recipient_key_details = match curve {
+                    Some(curve) => KeyDetails::Ecc { curve: EllipticCurve::Known(*curve), recipient_public_key },
+                    None => KeyDetails::Rsa { recipient_public_key },
+                };
+                let (keyserver_id, transaction_id) = (server.as_str().into(), transaction_id.as_str().into());
+                Capsule::KeyServer(KeyServerCapsule { recipient_key_details, keyserver_id, transaction_id })
             }
             OwnCapsule::SymmetricKey { salt } => Capsule::SymmetricKey(SymmetricKeyCapsule { salt }),
             OwnCapsule::Pbkdf2 { salt, password_salt } => Capsule::Pbkdf2(Pbkdf2Capsule {

@@ -27,6 +27,7 @@ pub struct Certificate {
     not_before: SystemTime,
     not_after: SystemTime,
     usage_warning: Option<UsageWarning>,
+    may_authenticate: bool,
     eid_type: Option<EidType>,
 }
 
@@ -109,6 +110,7 @@ impl Certificate {
             surname: subject(SURNAME),
             not_before: signed.validity().not_before.to_system_time(),
             not_after: signed.validity().not_after.to_system_time(),
+            may_authenticate: usage.as_ref().is_none_or(|(_, usage)| usage.digital_signature()),
             usage_warning: usage.and_then(|(_, usage)| usage_warning(&public_key, usage)),
             eid_type: eid_type(signed),
             public_key,
@@ -189,6 +191,12 @@ impl Certificate {
     #[must_use]
     pub fn usage_warning(&self) -> Option<UsageWarning> {
         self.usage_warning
+    }
+
+    /// Whether its key may be used to authenticate to a server (`digitalSignature` in `keyUsage`, RFC 5280, 4.2.1.3, or no `keyUsage`).
+    #[must_use]
+    pub fn may_authenticate(&self) -> bool {
+        self.may_authenticate
     }
 
     /// The kind of Estonian eID that it was issued for, if it was.
