@@ -23,10 +23,13 @@ use crate::issuer::Issuer;
 pub mod build;
 mod request;
 mod response;
+mod verify;
 mod wire;
 
 pub use request::Request;
 pub use response::{Answer, BasicResponse, Refusal, ResponderId, Response, Status};
+pub(crate) use verify::plus;
+pub use verify::{Fault, NonceRule, Rules, Verified};
 pub use x509_cert::ext::pkix::CrlReason;
 
 /// The media type of a request. RFC 6960, A.1 "Request".

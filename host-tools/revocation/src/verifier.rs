@@ -1,0 +1,344 @@
+//! Client certificates for rustls.
+//!
+//! # Blocking
+//! rustls asks for a verdict in a plain function, and a responder may take seconds. On a worker of tokio's multi-thread runtime
+//! the function hands the worker's other tasks over ([`tokio::task::block_in_place`]) and waits; on a thread of no runtime it
+//! just waits. A current-thread runtime cannot wait: there, whatever is not remembered counts as unanswered, and the policy
+//! decides. Each that waits takes a thread of the runtime's blocking pool (512, unless configured otherwise), so no more than
+//! [`Builder::max_waiting`] wait at a time; for the others the policy decides at once. Answers that are remembered make nobody
+//! wait.
+
+use std::fmt;
+use std::sync::Arc;
+
+use der::oid::AssociatedOid;
+use der::oid::db::rfc6960::ID_PKIX_OCSP;
+use der::Decode;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore, SignatureScheme};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Semaphore;
+use webpki::{EndEntityCert, KeyUsage as Purpose, VerifiedPath};
+use x509_cert::Certificate;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, KeyUsage};
+
+use crate::issuer::{Issuer, sequence};
+use crate::metric;
+use crate::service::{Denied, Failure, Ocsp, Question};
+
+/// Verifies client certificates: chain, dates, key usage `digitalSignature`, extended key usage `clientAuth` where there is one,
+/// then revocation.
+pub struct ClientVerifier {
+    roots: Arc<RootCertStore>,
+    hints: Vec<DistinguishedName>,
+    intermediates: Vec<CertificateDer<'static>>,
+    ocsp: Option<Ocsp>,
+    ocsp_of_intermediates: bool,
+    anonymous: bool,
+    waiting: Semaphore,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// A [`ClientVerifier`] that is being made.
+#[derive(Debug)]
+pub struct Builder {
+    roots: Arc<RootCertStore>,
+    intermediates: Vec<CertificateDer<'static>>,
+    ocsp: Option<Ocsp>,
+    ocsp_of_intermediates: bool,
+    anonymous: bool,
+    max_waiting: usize,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// Why there is no verifier.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// There is no root.
+    #[error("no root certificate is given: no client could be trusted")]
+    NoRoots,
+    /// A certificate is none.
+    #[error("intermediate certificate {place} is malformed: {cause}")]
+    Intermediate {
+        /// Its place in the list, from 0.
+        place: usize,
+        /// What is wrong with it.
+        cause: webpki::Error,
+    },
+}
+
+impl Builder {
+    /// Authorities below the roots, for clients that do not send them.
+    #[must_use]
+    pub fn intermediates(mut self, certificates: Vec<CertificateDer<'static>>) -> Self {
+        self.intermediates = certificates;
+        self
+    }
+
+    /// Looks up whether a certificate is revoked.
+    #[must_use]
+    pub fn ocsp(mut self, ocsp: Ocsp) -> Self {
+        self.ocsp = Some(ocsp);
+        self
+    }
+
+    /// Looks it up for the authorities below the root, too.
+    #[must_use]
+    pub const fn ocsp_of_intermediates(mut self) -> Self {
+        self.ocsp_of_intermediates = true;
+        self
+    }
+
+    /// Lets clients without a certificate in: the application has to tell them apart.
+    #[must_use]
+    pub const fn allow_anonymous(mut self) -> Self {
+        self.anonymous = true;
+        self
+    }
+
+    /// How many handshakes may wait for a responder at a time; 128, if not set. To be well below the size of the runtime's
+    /// blocking pool.
+    #[must_use]
+    pub const fn max_waiting(mut self, handshakes: usize) -> Self {
+        self.max_waiting = handshakes;
+        self
+    }
+
+    /// The verifier.
+    ///
+    /// # Errors
+    /// There is no root, or an intermediate certificate is malformed.
+    pub fn build(self) -> Result<ClientVerifier, BuildError> {
+        if self.roots.is_empty() {
+            return Err(BuildError::NoRoots);
+        }
+        for (place, certificate) in self.intermediates.iter().enumerate() {
+            EndEntityCert::try_from(certificate).map_err(|cause| BuildError::Intermediate { place, cause })?;
+        }
+        Ok(ClientVerifier {
+            hints: self.roots.subjects(),
+            roots: self.roots,
+            intermediates: self.intermediates,
+            ocsp: self.ocsp,
+            ocsp_of_intermediates: self.ocsp_of_intermediates,
+            anonymous: self.anonymous,
+            waiting: Semaphore::new(self.max_waiting),
+            algorithms: self.algorithms,
+        })
+    }
+}
+
+impl ClientVerifier {
+    /// A verifier that trusts `roots` and checks signatures with `provider`. It takes no revocation into account until
+    /// [`Builder::ocsp`] is called.
+    #[must_use]
+    pub fn builder(roots: impl Into<Arc<RootCertStore>>, provider: &CryptoProvider) -> Builder {
+        Builder {
+            roots: roots.into(),
+            intermediates: Vec::new(),
+            ocsp: None,
+            ocsp_of_intermediates: false,
+            anonymous: false,
+            max_waiting: 128,
+            algorithms: provider.signature_verification_algorithms,
+        }
+    }
+
+    fn verify(&self, certificate: &CertificateDer<'_>, presented: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Rejected> {
+        let intermediates: Vec<_> = presented.iter().chain(&self.intermediates).cloned().collect();
+        let end_entity = EndEntityCert::try_from(certificate)?;
+        let path = end_entity.verify_for_usage(
+            self.algorithms.all,
+            &self.roots.roots,
+            &intermediates,
+            now,
+            Purpose::client_auth(),
+            None,
+            None,
+        )?;
+        let parsed = Certificate::from_der(certificate)?;
+        if !extension::<KeyUsage>(&parsed)?.is_some_and(|usage| usage.digital_signature()) {
+            return Err(Rejected::KeyUsage);
+        }
+        match &self.ocsp {
+            Some(ocsp) => self.check_revocation(ocsp, &parsed, &path),
+            None => Ok(()),
+        }
+    }
+
+    /// From the client's certificate upwards.
+    fn check_revocation(&self, ocsp: &Ocsp, client: &Certificate, path: &VerifiedPath<'_>) -> Result<(), Rejected> {
+        let mut issuers = Vec::new();
+        let mut authorities = Vec::new();
+        for authority in path.intermediate_certificates() {
+            issuers.push(Issuer::new(&sequence(authority.subject())?, &authority.subject_public_key_info())?);
+            authorities.push(Certificate::from_der(&authority.der())?);
+        }
+        issuers.push(Issuer::from_anchor(path.anchor())?);
+
+        let depth = if self.ocsp_of_intermediates { authorities.len() + 1 } else { 1 };
+        for (certificate, issuer) in std::iter::once(client).chain(&authorities).zip(issuers).take(depth) {
+            let serial = certificate.tbs_certificate().serial_number().clone();
+            self.wait_for(ocsp, &Question { issuer, serial, responder: responder(certificate)? })?;
+        }
+        Ok(())
+    }
+
+    fn wait_for(&self, ocsp: &Ocsp, question: &Question) -> Result<(), Denied> {
+        if let Some(decision) = ocsp.recall(question) {
+            return decision;
+        }
+        let Ok(_permit) = self.waiting.try_acquire() else {
+            return ocsp.without_answer(question, Failure::Busy);
+        };
+        match Handle::try_current() {
+            Err(_) => ocsp.runtime().block_on(ocsp.ask_and_decide(question)),
+            Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
+                tokio::task::block_in_place(|| handle.block_on(ocsp.ask_and_decide(question)))
+            }
+            Ok(_) => {
+                tracing::error!("OCSP cannot be asked from a current-thread runtime");
+                ocsp.without_answer(question, Failure::Internal)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ClientVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { roots, intermediates, ocsp, anonymous, .. } = self;
+        f.debug_struct("ClientVerifier")
+            .field("roots", &roots.len())
+            .field("intermediates", &intermediates.len())
+            .field("ocsp", &ocsp.is_some())
+            .field("anonymous", anonymous)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        !self.anonymous
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        match self.verify(end_entity, intermediates, now) {
+            Ok(()) => {
+                metric::certificate("accepted");
+                Ok(ClientCertVerified::assertion())
+            }
+            Err(rejected) => {
+                metric::certificate(rejected.name());
+                tracing::info!(reason = %rejected, "a client certificate was refused");
+                Err(CertificateError::from(rejected).into())
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Why a client certificate is refused.
+#[derive(Debug, thiserror::Error)]
+enum Rejected {
+    #[error("{0}")]
+    Path(#[from] webpki::Error),
+    #[error("malformed: {0}")]
+    Malformed(#[from] der::Error),
+    #[error("its key is not for digital signatures")]
+    KeyUsage,
+    #[error(transparent)]
+    Revocation(#[from] Denied),
+}
+
+impl Rejected {
+    /// Its name in metrics.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Path(webpki::Error::UnknownIssuer) => "unknown_issuer",
+            Self::Path(webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. }) => "not_valid_now",
+            Self::Path(_) => "bad_path",
+            Self::Malformed(_) => "malformed",
+            Self::KeyUsage => "key_usage",
+            Self::Revocation(Denied::Revoked) => "revoked",
+            Self::Revocation(Denied::Unknown) => "unknown_to_responder",
+            Self::Revocation(Denied::NoAnswer(_)) => "no_answer",
+        }
+    }
+}
+
+/// The error whose TLS alert tells the client what is wrong.
+impl From<Rejected> for CertificateError {
+    fn from(rejected: Rejected) -> Self {
+        use webpki::Error;
+
+        match rejected {
+            Rejected::Malformed(_) => Self::BadEncoding,
+            Rejected::KeyUsage => Self::InvalidPurpose,
+            Rejected::Revocation(Denied::Revoked) => Self::Revoked,
+            Rejected::Revocation(Denied::Unknown | Denied::NoAnswer(_)) => Self::UnknownRevocationStatus,
+            Rejected::Path(error) => match error {
+                Error::BadDer | Error::BadDerTime | Error::TrailingData(_) => Self::BadEncoding,
+                Error::CertNotValidYet { time, not_before } => Self::NotValidYetContext { time, not_before },
+                Error::CertExpired { time, not_after } => Self::ExpiredContext { time, not_after },
+                Error::InvalidCertValidity => Self::Expired,
+                Error::UnknownIssuer => Self::UnknownIssuer,
+                Error::InvalidSignatureForPublicKey => Self::BadSignature,
+                Error::RequiredEkuNotFoundContext(_) => Self::InvalidPurpose,
+                Error::UnsupportedCriticalExtension => Self::UnhandledCriticalExtension,
+                other => Self::Other(OtherError(Arc::new(other))),
+            },
+        }
+    }
+}
+
+/// The extension `E` of a certificate.
+fn extension<E: for<'c> Decode<'c, Error = der::Error> + AssociatedOid>(
+    certificate: &Certificate,
+) -> Result<Option<E>, der::Error> {
+    let extensions = certificate.tbs_certificate().extensions().map(Vec::as_slice).unwrap_or_default();
+    let found = extensions.iter().find(|extension| extension.extn_id == E::OID);
+    found.map(|extension| E::from_der(extension.extn_value.as_bytes())).transpose()
+}
+
+/// The first OCSP responder over plain HTTP that a certificate names. RFC 5280, 4.2.2.1 "Authority Information Access".
+fn responder(certificate: &Certificate) -> Result<Option<String>, der::Error> {
+    let Some(access) = extension::<AuthorityInfoAccessSyntax>(certificate)? else { return Ok(None) };
+    Ok(access.0.iter().filter(|one| one.access_method == ID_PKIX_OCSP).find_map(|one| match &one.access_location {
+        GeneralName::UniformResourceIdentifier(uri) if uri.as_str().starts_with("http://") => Some(uri.as_str().to_owned()),
+        _ => None,
+    }))
+}
