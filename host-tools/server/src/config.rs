@@ -224,6 +224,9 @@ pub struct Limits {
     /// From the end of a request's header to the end of its body.
     #[serde(with = "duration")]
     pub body_timeout: Duration,
+    /// From a connection to its end; the request that was begun is finished. Bounds for how long a certificate is believed after its check.
+    #[serde(with = "duration")]
+    pub connection_lifetime: Duration,
     /// For the database's answer.
     #[serde(with = "duration")]
     pub store_timeout: Duration,
@@ -269,7 +272,7 @@ pub enum LogLevel {
     Info,
     /// Connections and handshakes, too.
     Debug,
-    /// Everything, libraries included.
+    /// Everything that this server says.
     Trace,
 }
 
@@ -321,6 +324,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(15),
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(10),
+            connection_lifetime: Duration::from_secs(600),
             store_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(20),
             body_len: 16 * 1024,
@@ -411,6 +415,7 @@ impl Config {
             (!limits.handshake_timeout.is_zero(), "limits.handshake_timeout", "must be longer than nothing"),
             (!limits.header_timeout.is_zero(), "limits.header_timeout", "must be longer than nothing"),
             (!limits.body_timeout.is_zero(), "limits.body_timeout", "must be longer than nothing"),
+            (!limits.connection_lifetime.is_zero(), "limits.connection_lifetime", "must be longer than nothing"),
             (!limits.store_timeout.is_zero(), "limits.store_timeout", "must be longer than nothing"),
             (
                 limits.body_len >= MIN_BODY_LEN,

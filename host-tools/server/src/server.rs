@@ -1,13 +1,44 @@
 //! A server from its start to its end.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use crate::config::Config;
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
+
+use crate::capsules::{self, Capsules};
+use crate::config::{self, Config, Limits};
+use crate::connection::{Service, Stop};
+use crate::operations::{self, Operations};
+use crate::rate::RateLimit;
+use crate::requests::{Requests, observe};
+use crate::store::{self, Store};
+use crate::tls::{Loaded, Tls};
+use crate::watched::Watched;
+use crate::{listener, metrics};
+
+/// Connections of the operators' listener. More than any monitoring needs, less than would hurt.
+const OPERATIONS_CONNECTIONS: usize = 64;
+/// How often what was measured is put into its buckets; else it would pile up where nobody fetches it.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// A running server. Dropping it stops it at once; [`Server::shutdown`] lets requests finish.
 #[derive(Debug)]
 pub struct Server {
     addresses: Addresses,
+    config: Arc<Config>,
+    sender: Arc<Tls>,
+    recipient: Arc<Tls>,
+    /// For senders and recipients.
+    stop: Stop,
+    /// For operators, who see how the others stop.
+    operations_stop: Stop,
+    connections: TaskTracker,
+    /// Listeners, clean-up, upkeep: gone when this is dropped.
+    tasks: JoinSet<()>,
 }
 
 /// Where a server listens.
@@ -26,15 +57,84 @@ pub struct Addresses {
 #[error("{0}")]
 pub struct StartError(String);
 
+impl StartError {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
 impl Server {
     /// Opens the database, loads certificates and keys, and listens. It runs on the caller's runtime, which must be of more than one thread.
     ///
     /// # Errors
     /// A file, the database or an address cannot be used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let addresses =
-            Addresses { sender: config.sender.address, recipient: config.recipient.address, operations: config.operations.address };
-        Ok(Self { addresses })
+        let config = Arc::new(config);
+        let loaded = load(&config).await?;
+        let store = open(&config).await?;
+        let handle = metrics::install();
+        let sender_socket = listener::bind("sender", config.sender.address, config.limits.backlog)?;
+        let recipient_socket = listener::bind("recipient", config.recipient.address, config.limits.backlog)?;
+        let operations_socket = listener::bind("operations", config.operations.address, config.limits.backlog)?;
+        let addresses = Addresses {
+            sender: local_address(&sender_socket)?,
+            recipient: local_address(&recipient_socket)?,
+            operations: local_address(&operations_socket)?,
+        };
+
+        let limits = Arc::new(config.limits.clone());
+        let watched = Watched { store: store.clone(), timeout: limits.store_timeout };
+        let capsules = Arc::new(Capsules { store: watched.clone(), expiry: config.expiry.clone(), limits: limits.clone() });
+        let (stop, operations_stop) = (Stop::default(), Stop::default());
+        let (sender, recipient) = (Arc::new(Tls::new(loaded.sender)), Arc::new(Tls::new(loaded.recipient)));
+        let mut tasks = JoinSet::new();
+        let connections = TaskTracker::new();
+        let mut listen = |name, socket: TcpListener, tls: Option<&Arc<Tls>>, router: Router, limits: &Arc<Limits>, stop: &Stop| {
+            let requests = match tls {
+                Some(_) => RateLimit::new(limits.requests_per_second, limits.request_burst),
+                None => None,
+            };
+            let handshakes = tls.and_then(|_| RateLimit::new(limits.handshakes_per_second, limits.handshake_burst));
+            let router = router.layer(middleware::from_fn_with_state(Arc::new(Requests::new(name, requests)), observe));
+            let service = Service { name, tls: tls.cloned(), router, limits: limits.clone(), stop: stop.clone() };
+            tasks.spawn(listener::run(socket, Arc::new(service), handshakes, connections.clone()));
+        };
+        listen("sender", sender_socket, Some(&sender), capsules::sender(capsules.clone()), &limits, &stop);
+        listen("recipient", recipient_socket, Some(&recipient), capsules::recipient(capsules), &limits, &stop);
+        let few = Arc::new(Limits { connections: OPERATIONS_CONNECTIONS, ..config.limits.clone() });
+        let operations = Operations { store: watched, metrics: handle.clone(), stopping: stop.gently.clone() };
+        listen("operations", operations_socket, None, operations::router(Arc::new(operations)), &few, &operations_stop);
+
+        let clean_up = config.clean_up.clone();
+        tasks.spawn(async move { store::clean_up::run(&*store, SystemTime::now, clean_up.interval, clean_up.batch).await });
+        if let Some(handle) = handle {
+            tasks.spawn(async move {
+                loop {
+                    tokio::time::sleep(METRICS_UPKEEP).await;
+                    handle.run_upkeep();
+                }
+            });
+        }
+        tracing::info!(
+            sender = %addresses.sender,
+            recipient = %addresses.recipient,
+            operations = %addresses.operations,
+            version = env!("CARGO_PKG_VERSION"),
+            "listening"
+        );
+        Ok(Self { addresses, config, sender, recipient, stop, operations_stop, connections, tasks })
+    }
+
+    /// Whether a server would start: the files can be read, keys fit certificates, the database answers. Nothing listens, and the addresses are not
+    /// tried, so that a server may be running meanwhile. The database is brought up to date, as by a start.
+    ///
+    /// # Errors
+    /// The first file that cannot be used, or the database.
+    pub async fn check(config: &Config) -> Result<(), StartError> {
+        load(&Arc::new(config.clone())).await?;
+        let store = open(config).await?;
+        let watched = Watched { store, timeout: config.limits.store_timeout };
+        watched.check().await.map_err(|error| StartError::new(format!("store: {error}")))
     }
 
     /// Where it listens, with the ports that were taken for port 0.
@@ -48,9 +148,55 @@ impl Server {
     /// # Errors
     /// A file cannot be used: then all stay as they were.
     pub async fn reload(&self) -> Result<(), StartError> {
+        let loaded = load(&self.config).await;
+        metrics::reloaded(loaded.is_ok());
+        let loaded = loaded.inspect_err(|error| tracing::error!(%error, "certificates and keys stay as they were"))?;
+        self.sender.replace(loaded.sender);
+        self.recipient.replace(loaded.recipient);
+        tracing::info!("certificates and keys loaded anew");
         Ok(())
     }
 
     /// Stops listening, lets accepted requests finish, at most `limits.shutdown_timeout`, and closes the database.
-    pub async fn shutdown(self) {}
+    pub async fn shutdown(mut self) {
+        tracing::info!("stopping");
+        self.stop.gently.cancel();
+        self.connections.close();
+        let limit = self.config.limits.shutdown_timeout;
+        if tokio::time::timeout(limit, self.connections.wait()).await.is_err() {
+            tracing::warn!(connections = self.connections.len(), "some connections did not end in time");
+        }
+        self.tasks.shutdown().await;
+        tracing::info!("stopped");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        for stop in [&self.stop, &self.operations_stop] {
+            stop.gently.cancel();
+            stop.now.cancel();
+        }
+    }
+}
+
+/// Reads what TLS needs, off the runtime's threads.
+async fn load(config: &Arc<Config>) -> Result<Loaded, StartError> {
+    let config = config.clone();
+    tokio::task::spawn_blocking(move || Loaded::read(&config.sender, &config.recipient))
+        .await
+        .map_err(|error| StartError::new(format!("reading certificates: {error}")))?
+}
+
+async fn open(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    let config::Store::Sqlite { path } = config.store.clone() else {
+        return Err(StartError::new("store: PostgreSQL is not supported yet"));
+    };
+    let opened = tokio::task::spawn_blocking(move || store::Sqlite::open(&path)).await;
+    let opened = opened.map_err(|error| StartError::new(format!("store: {error}")))?;
+    Ok(Arc::new(opened.map_err(|error| StartError::new(format!("store: {error}")))?))
+}
+
+fn local_address(socket: &TcpListener) -> Result<SocketAddr, StartError> {
+    socket.local_addr().map_err(|error| StartError::new(format!("the system does not say where it listens: {error}")))
 }

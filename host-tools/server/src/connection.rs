@@ -1,0 +1,138 @@
+//! One connection: handshake, then requests one after another, each step within its time.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tower::Service as _;
+
+use crate::capsules::Recipient;
+use crate::config::Limits;
+use crate::metrics::{self, Handshake};
+use crate::tls::Tls;
+
+/// What a connection knows about its client. Every request carries it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) address: SocketAddr,
+    /// Whether it showed a certificate; one that was not verified does not get here.
+    pub(crate) has_certificate: bool,
+    /// The certificate's key, if a capsule can be for it.
+    pub(crate) recipient: Option<Recipient>,
+}
+
+/// The end, in two steps.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop {
+    /// Finish the request that was begun, take no more.
+    pub(crate) gently: CancellationToken,
+    /// Drop everything.
+    pub(crate) now: CancellationToken,
+}
+
+/// What all connections of a listener share.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) name: &'static str,
+    /// `None`: plain HTTP.
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) router: Router,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) stop: Stop,
+}
+
+impl Service {
+    /// Serves `stream` until its end.
+    pub(crate) async fn serve(&self, stream: TcpStream, address: SocketAddr) {
+        // Answers are one packet; none should wait for the acknowledgement of the one before.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(peer = %address, %error, "connection lost");
+            return;
+        }
+        let Some(tls) = &self.tls else {
+            return self.http(stream, Client { address, has_certificate: false, recipient: None }).await;
+        };
+        let begin = Instant::now();
+        let handshake = tokio::time::timeout(self.limits.handshake_timeout, TlsAcceptor::from(tls.current()).accept(stream));
+        let result = tokio::select! {
+            result = handshake => result,
+            () = self.stop.gently.cancelled() => return,
+        };
+        let outcome = match &result {
+            Ok(Ok(_)) => Handshake::Done(begin.elapsed()),
+            Ok(Err(_)) => Handshake::Failed,
+            Err(_) => Handshake::Timeout,
+        };
+        metrics::handshake(self.name, outcome);
+        match result {
+            Ok(Ok(stream)) => {
+                let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                let recipient = certificate.and_then(Recipient::of);
+                let client = Client { address, has_certificate: certificate.is_some(), recipient };
+                self.http(stream, client).await;
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(listener = self.name, peer = %address, error = handshake_error(&error), "handshake failed")
+            }
+            Err(_) => tracing::debug!(listener = self.name, peer = %address, "handshake took too long"),
+        }
+    }
+
+    async fn http(&self, stream: impl AsyncRead + AsyncWrite + Unpin, client: Client) {
+        let address = client.address;
+        let client = Arc::new(client);
+        let service = service_fn(|mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(client.clone());
+            self.router.clone().call(request)
+        });
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_timeout)
+            .max_buf_size(self.limits.header_len)
+            .max_headers(self.limits.header_fields);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        // Ends connections whose client does not read its answers, and those whose certificate was checked long ago.
+        let mut lifetime = pin!(tokio::time::sleep(self.limits.connection_lifetime));
+        let mut ending = false;
+        let result = loop {
+            tokio::select! {
+                result = connection.as_mut() => break result,
+                () = self.stop.now.cancelled() => return,
+                () = self.stop.gently.cancelled(), if !ending => {}
+                () = lifetime.as_mut() => {
+                    if ending {
+                        return;
+                    }
+                }
+            }
+            ending = true;
+            connection.as_mut().graceful_shutdown();
+            lifetime.as_mut().reset(tokio::time::Instant::now() + self.limits.shutdown_timeout.max(Duration::from_secs(1)));
+        };
+        if let Err(error) = result {
+            tracing::debug!(listener = self.name, peer = %address, %error, "connection ended");
+        }
+    }
+}
+
+/// What went wrong, without what the client sent: names in certificates are personal.
+fn handshake_error(error: &io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(error))) => error.to_string(),
+        Some(rustls::Error::InvalidCertificate(_)) => "invalid client certificate".into(),
+        Some(error) => error.to_string(),
+        None => error.kind().to_string(),
+    }
+}

@@ -1,0 +1,157 @@
+//! TLS 1.3 for both listeners, and certificates that can be replaced while the server runs.
+//!
+//! There are no session tickets and no resumption: a resumed session would skip the client certificate's revocation check, and a stolen ticket key would
+//! open recorded sessions. Every handshake is a full one.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use der::Decode as _;
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs as provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::config;
+use crate::metrics;
+use crate::server::StartError;
+
+/// What a listener offers at the moment.
+#[derive(Debug)]
+pub(crate) struct Tls(RwLock<Arc<ServerConfig>>);
+
+impl Tls {
+    pub(crate) fn new(config: Arc<ServerConfig>) -> Self {
+        Self(RwLock::new(config))
+    }
+
+    pub(crate) fn current(&self) -> Arc<ServerConfig> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn replace(&self, config: Arc<ServerConfig>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+}
+
+/// Both listeners' settings, made of files.
+pub(crate) struct Loaded {
+    pub(crate) sender: Arc<ServerConfig>,
+    pub(crate) recipient: Arc<ServerConfig>,
+}
+
+impl Loaded {
+    /// Reads every file that TLS needs. It blocks.
+    ///
+    /// # Errors
+    /// The first file that cannot be used.
+    pub(crate) fn read(sender: &config::Sender, recipient: &config::Recipient) -> Result<Self, StartError> {
+        let provider = Arc::new(crypto_provider());
+        let sender_key = certified_key("sender", &sender.certificate, &sender.key, &provider)?;
+        let recipient_key = certified_key("recipient", &recipient.certificate, &recipient.key, &provider)?;
+        let verifier = client_verifier(recipient, &provider)?;
+        Ok(Self {
+            sender: server_config(sender_key, None, &provider)?,
+            recipient: server_config(recipient_key, Some(verifier), &provider)?,
+        })
+    }
+}
+
+/// aws-lc-rs. Key exchange is hybrid with ML-KEM for clients that can: a capsule is to stay secret from whoever records it today.
+fn crypto_provider() -> CryptoProvider {
+    use provider::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
+    CryptoProvider { kx_groups: vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1], ..provider::default_provider() }
+}
+
+fn server_config(
+    key: CertifiedKey,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<ServerConfig>, StartError> {
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| StartError::new(format!("TLS 1.3: {error}")))?;
+    let builder = match verifier {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+/// Verifies client certificates. Clients without one get as far as the answer 401.
+fn client_verifier(
+    recipient: &config::Recipient,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, StartError> {
+    let mut roots = RootCertStore::empty();
+    for file in &recipient.client_authorities {
+        for certificate in certificates(file)? {
+            roots
+                .add(certificate)
+                .map_err(|error| fault(file, format_args!("holds what is no certificate of an authority: {error}")))?;
+        }
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| StartError::new(format!("recipient.client_authorities: {error}")))
+}
+
+/// A chain with the key that fits its first certificate.
+fn certified_key(listener: &'static str, chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, StartError> {
+    let certificates = certificates(chain)?;
+    let not_after = certificates.first().and_then(|first| not_after(first));
+    let mut private = private_key(key)?;
+    let certified = CertifiedKey::from_der(certificates, private.clone_key(), provider);
+    private.zeroize();
+    let certified = certified.map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => fault(key, format_args!("is not the key of the certificate in {}", chain.display())),
+        error => fault(key, format_args!("and {} cannot be used: {error}", chain.display())),
+    })?;
+    if let Some(seconds) = not_after {
+        metrics::certificate_not_after(listener, seconds);
+    }
+    Ok(certified)
+}
+
+/// Seconds after 1970.
+fn not_after(certificate: &CertificateDer<'_>) -> Option<f64> {
+    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
+    Some(certificate.tbs_certificate().validity().not_after.to_unix_duration().as_secs_f64())
+}
+
+/// All certificates of a PEM file, which must hold at least one.
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
+    let text = read(file)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(fault(file, format_args!("holds no certificate in PEM (\"-----BEGIN CERTIFICATE-----\")"))),
+        Err(error) => Err(fault(file, format_args!("is no PEM: {error}"))),
+    }
+}
+
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, StartError> {
+    let text = read(file)?;
+    PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
+        fault(file, format_args!("holds no private key in PEM that is not encrypted (\"-----BEGIN PRIVATE KEY-----\")"))
+    })
+}
+
+fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, StartError> {
+    fs::read(file).map(Zeroizing::new).map_err(|error| fault(file, format_args!("cannot be read: {error}")))
+}
+
+fn fault(file: &Path, what: std::fmt::Arguments<'_>) -> StartError {
+    StartError::new(format!("{} {what}", file.display()))
+}

@@ -1,0 +1,46 @@
+//! The store as handlers see it: every call is timed, counted and bounded.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cdoc2_api::{ExpiryTime, TransactionId};
+
+use crate::metrics;
+use crate::store::{Answer, Error, Store, Stored};
+
+/// A store that answers within a time, or is not available.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) timeout: Duration,
+}
+
+impl Watched {
+    pub(crate) async fn put(&self, id: &TransactionId, stored: &Stored) -> Result<(), Error> {
+        self.watch("put", self.store.put(id, stored)).await
+    }
+
+    pub(crate) async fn get(&self, id: &TransactionId, now: ExpiryTime) -> Result<Option<Stored>, Error> {
+        self.watch("get", self.store.get(id, now)).await
+    }
+
+    pub(crate) async fn oldest_expired(&self, now: ExpiryTime) -> Result<Option<ExpiryTime>, Error> {
+        self.watch("oldest_expired", self.store.oldest_expired(now)).await
+    }
+
+    pub(crate) async fn check(&self) -> Result<(), Error> {
+        self.watch("check", self.store.check()).await
+    }
+
+    async fn watch<T>(&self, operation: &'static str, answer: Answer<'_, T>) -> Result<T, Error> {
+        let begin = Instant::now();
+        let result = tokio::time::timeout(self.timeout, answer)
+            .await
+            .unwrap_or_else(|_| Err(Error::Unavailable(format!("no answer in {:?}", self.timeout))));
+        metrics::store_answered(operation, begin.elapsed(), result.as_ref().err());
+        if let Err(error) = &result {
+            tracing::error!(operation, %error, "store");
+        }
+        result
+    }
+}

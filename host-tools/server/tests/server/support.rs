@@ -1,0 +1,349 @@
+//! A server, its authority, and clients that show every octet.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cdoc2_api::{Capsule, CapsuleType};
+use cdoc2_server::{Addresses, Config, Server};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SignatureAlgorithm,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// In the subject of every person's certificate, and nowhere in a log.
+pub(crate) const PERSONAL_CODE: &str = "60001017727";
+/// So long a test waits for what must come; then it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whom the server trusts, or a stranger.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pub(crate) certificate: rcgen::Certificate,
+}
+
+/// Somebody's certificate and key.
+pub(crate) struct Identity {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) key: KeyPair,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
+        let mut parameters = CertificateParams::default();
+        parameters.distinguished_name.push(DnType::CommonName, "Test authority");
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        let certificate = parameters.self_signed(&key).unwrap();
+        Self { issuer: Issuer::new(parameters, key), certificate }
+    }
+
+    fn issue(&self, mut parameters: CertificateParams, usage: ExtendedKeyUsagePurpose, key: KeyPair) -> Identity {
+        parameters.use_authority_key_identifier_extension = true;
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        parameters.extended_key_usages = vec![usage];
+        Identity { certificate: parameters.signed_by(&key, &self.issuer).unwrap().der().clone(), key }
+    }
+
+    pub(crate) fn server(&self) -> Identity {
+        let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        self.issue(parameters, ExtendedKeyUsagePurpose::ServerAuth, key)
+    }
+
+    pub(crate) fn person_with(&self, key: KeyPair) -> Identity {
+        self.issue(person(), ExtendedKeyUsagePurpose::ClientAuth, key)
+    }
+
+    pub(crate) fn person(&self, algorithm: &'static SignatureAlgorithm) -> Identity {
+        self.person_with(KeyPair::generate_for(algorithm).unwrap())
+    }
+
+    /// Somebody whose certificate expired.
+    pub(crate) fn late(&self) -> Identity {
+        let mut parameters = person();
+        parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
+        self.issue(parameters, ExtendedKeyUsagePurpose::ClientAuth, key)
+    }
+}
+
+fn person() -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name.push(DnType::CommonName, format!("MAASIKAS,MARI,{PERSONAL_CODE}"));
+    parameters
+}
+
+impl Identity {
+    /// How capsules name this key.
+    pub(crate) fn recipient_id(&self) -> Vec<u8> {
+        self.key.public_key_raw().to_vec()
+    }
+
+    /// A capsule for this key; the type is for the caller to know.
+    pub(crate) fn capsule(&self, capsule_type: CapsuleType) -> Capsule {
+        Capsule { recipient_id: self.recipient_id(), ephemeral_key_material: self.recipient_id(), capsule_type }
+    }
+
+    fn write(&self, certificate: &Path, key: &Path) {
+        fs::write(certificate, pem("CERTIFICATE", &self.certificate)).unwrap();
+        fs::write(key, self.key.serialize_pem()).unwrap();
+    }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    use base64ct::{Base64, Encoding as _};
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", Base64::encode_string(der))
+}
+
+/// A folder with everything that a server's configuration names.
+pub(crate) struct Files {
+    pub(crate) folder: TempDir,
+    pub(crate) authority: Authority,
+}
+
+impl Files {
+    pub(crate) fn new() -> Self {
+        let files = Self { folder: TempDir::new().unwrap(), authority: Authority::new() };
+        fs::write(files.path("authority.pem"), files.authority.certificate.pem()).unwrap();
+        files.renew();
+        files
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Puts another server certificate where the old one was.
+    pub(crate) fn renew(&self) -> CertificateDer<'static> {
+        let identity = self.authority.server();
+        identity.write(&self.path("server.pem"), &self.path("server.key"));
+        identity.certificate
+    }
+
+    /// The configuration, with further sections.
+    pub(crate) fn text(&self, more: &str) -> String {
+        format!(
+            r#"
+            [sender]
+            address = "127.0.0.1:0"
+            certificate = "server.pem"
+            key = "server.key"
+            [recipient]
+            address = "127.0.0.1:0"
+            certificate = "server.pem"
+            key = "server.key"
+            client_authorities = ["authority.pem"]
+            [operations]
+            address = "127.0.0.1:0"
+            [store]
+            sqlite = "capsules.sqlite"
+            [ocsp]
+            enabled = false
+            {more}
+            "#
+        )
+    }
+
+    pub(crate) fn config(&self, more: &str) -> Config {
+        Config::parse(&self.text(more), &self.path("server.toml")).unwrap()
+    }
+}
+
+/// A running server.
+pub(crate) struct Bed {
+    pub(crate) files: Files,
+    pub(crate) addresses: Addresses,
+    pub(crate) runtime: Runtime,
+    pub(crate) server: Option<Server>,
+}
+
+impl Bed {
+    pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    pub(crate) fn with(more: &str) -> Self {
+        let files = Files::new();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let server = runtime.block_on(Server::start(files.config(more))).unwrap();
+        Self { files, addresses: server.addresses(), runtime, server: Some(server) }
+    }
+
+    pub(crate) fn sender(&self) -> Http<impl Read + Write + use<>> {
+        Http::new(self.tls(self.addresses.sender, None).unwrap())
+    }
+
+    pub(crate) fn recipient(&self, identity: Option<&Identity>) -> Http<impl Read + Write + use<>> {
+        Http::new(self.tls(self.addresses.recipient, identity).unwrap())
+    }
+
+    pub(crate) fn operations(&self) -> Http<TcpStream> {
+        Http::new(connect(self.addresses.operations))
+    }
+
+    /// A connection whose handshake is finished, as far as a client can know.
+    pub(crate) fn tls(&self, address: SocketAddr, identity: Option<&Identity>) -> io::Result<Tls> {
+        tls(address, client_config(&self.files.authority, identity, &[&rustls::version::TLS13]))
+    }
+
+    /// Puts a capsule and gives its path.
+    pub(crate) fn put(&self, capsule: &Capsule) -> String {
+        let response = self.sender().post(capsule, &[]);
+        assert_eq!(response.status, 201, "{}", response.body);
+        response.header("location").unwrap().to_owned()
+    }
+
+    /// The server's metrics.
+    pub(crate) fn metrics(&self) -> String {
+        self.operations().get("/metrics").body
+    }
+}
+
+pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
+
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+pub(crate) fn tls(address: SocketAddr, config: ClientConfig) -> io::Result<Tls> {
+    let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+    let mut stream = StreamOwned::new(connection, connect(address));
+    stream.conn.complete_io(&mut stream.sock)?;
+    Ok(stream)
+}
+
+pub(crate) fn client_config(
+    trusted: &Authority,
+    identity: Option<&Identity>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.certificate.der().clone()).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots);
+    match identity {
+        None => builder.with_no_client_auth(),
+        Some(Identity { certificate, key }) => {
+            let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+            builder.with_client_auth_cert(vec![certificate.clone()], key).unwrap()
+        }
+    }
+}
+
+/// HTTP/1.1, one request after another, every octet of it the test's.
+pub(crate) struct Http<S> {
+    stream: S,
+    ahead: Vec<u8>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Response {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields.into_iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The text of the JSON that tells what is wrong.
+    pub(crate) fn error(&self) -> String {
+        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        let body: serde_json::Value = serde_json::from_str(&self.body).unwrap();
+        let keys: Vec<_> = body.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["error"]);
+        body["error"].as_str().unwrap().to_owned()
+    }
+}
+
+impl<S: Read + Write> Http<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, ahead: Vec::new() }
+    }
+
+    pub(crate) fn send(&mut self, octets: impl AsRef<[u8]>) {
+        self.stream.write_all(octets.as_ref()).unwrap();
+        self.stream.flush().unwrap();
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> Response {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        self.receive().unwrap()
+    }
+
+    pub(crate) fn post(&mut self, capsule: &Capsule, fields: &[&str]) -> Response {
+        self.post_text(&serde_json::to_string(capsule).unwrap(), fields)
+    }
+
+    /// `fields` are whole lines of the header.
+    pub(crate) fn post_text(&mut self, body: &str, fields: &[&str]) -> Response {
+        let declared =
+            if fields.iter().any(|field| field.starts_with("Content-Type")) { "" } else { "Content-Type: application/json\r\n" };
+        let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+        let len = body.len();
+        self.send(format!(
+            "POST /key-capsules HTTP/1.1\r\nHost: localhost\r\n{declared}{fields}Content-Length: {len}\r\n\r\n{body}"
+        ));
+        self.receive().unwrap()
+    }
+
+    /// The next answer; `None` if the server closed the connection instead.
+    pub(crate) fn receive(&mut self) -> Option<Response> {
+        let end = loop {
+            if let Some(at) = self.ahead.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at;
+            }
+            self.more()?;
+        };
+        let rest = self.ahead.split_off(end + 4);
+        let head = String::from_utf8(std::mem::replace(&mut self.ahead, rest)).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut response = Response { status, head, body: String::new() };
+        let len = response.header("content-length").map_or(0, |len| len.parse().unwrap());
+        while self.ahead.len() < len {
+            self.more().expect("a whole body");
+        }
+        let rest = self.ahead.split_off(len);
+        response.body = String::from_utf8(std::mem::replace(&mut self.ahead, rest)).unwrap();
+        Some(response)
+    }
+
+    /// Whether the server ends the connection without a further word.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        self.ahead.is_empty() && self.more().is_none()
+    }
+
+    fn more(&mut self) -> Option<()> {
+        let mut octets = [0; 4096];
+        match self.stream.read(&mut octets) {
+            Ok(0) => None,
+            Ok(len) => {
+                self.ahead.extend_from_slice(&octets[..len]);
+                Some(())
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                panic!("nothing came, and the connection stayed open")
+            }
+            Err(_) => None,
+        }
+    }
+}
