@@ -101,7 +101,11 @@ impl Certificate {
         let public_key = PublicKey::from_spki(spki(signed))?;
         let usage = signed.get_extension::<KeyUsage>().map_err(|_| MALFORMED)?;
         let subject = |oid| {
-            signed.subject().iter().find(|attribute| attribute.oid == oid).and_then(|attribute| text((&attribute.value).into()))
+            signed
+                .subject()
+                .iter()
+                .find(|attribute| attribute.oid == oid)
+                .and_then(|attribute| directory_string((&attribute.value).into()))
         };
         Ok(Self {
             common_name: subject(COMMON_NAME),
@@ -235,8 +239,10 @@ fn usage_warning(key: &PublicKey, usage: KeyUsage) -> Option<UsageWarning> {
     }
 }
 
-/// A string of any kind that names have (RFC 5280, 4.1.2.4), but for UniversalString, which the library refuses.
-pub(super) fn text(value: AnyRef<'_>) -> Option<String> {
+/// The text of an attribute of a name: a string of any kind that names have (RFC 5280, 4.1.2.4), but for UniversalString, which the library
+/// refuses. `None` for what is no text.
+#[must_use]
+pub fn directory_string(value: AnyRef<'_>) -> Option<String> {
     let octets = value.value();
     match value.tag() {
         Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::NumericString | Tag::VisibleString => {

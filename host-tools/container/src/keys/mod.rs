@@ -29,7 +29,7 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
-pub use certificate::{Certificate, EidType, UsageWarning, Validity};
+pub use certificate::{Certificate, EidType, UsageWarning, Validity, directory_string};
 pub use ec::{EcPrivateKey, EcPublicKey};
 pub use error::Error;
 pub use format::{Format, Wanted};

@@ -13,7 +13,7 @@ use sha2::{Sha256, Sha384, Sha512};
 use x509_cert::spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
-use super::certificate::text;
+use super::certificate::directory_string;
 use super::error::name;
 use super::format::{self, Format, Wanted};
 use super::pbe::{self, Passphrase, Purpose};
@@ -299,7 +299,7 @@ fn certificate(bag: &SafeBag<'_>) -> Option<Certificate> {
 fn friendly_name(bag: &SafeBag<'_>) -> Option<String> {
     let attributes = bag.attributes?;
     let attribute = elements::<Attribute<'_>>(attributes).find(|attribute| attribute.id == FRIENDLY_NAME)?;
-    text(elements(attribute.values).next()?)
+    directory_string(elements(attribute.values).next()?)
 }
 
 /// The elements of a SET OF or SEQUENCE OF, up to the first that is not sound.
