@@ -15,11 +15,19 @@
 //! recipient_url = "https://capsules.example:8444"
 //! certificates = ["ria.pem"]
 //!
+//! [[directory]]
+//! name = "SK"
+//! url = "ldaps://esteid.ldap.sk.ee"
+//! base = "c=EE"
+//! authorities = ["directory-ca.pem"]
+//! queries = ["person"]
+//!
 //! [policy]
 //! url = "https://policy.example/cdoc2.json"
 //! authorities = ["organisation-ca.pem"]
 //! ```
 
+mod directory;
 mod document;
 mod expires;
 mod place;
@@ -31,6 +39,8 @@ use reqwest::Url;
 use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
 use toml::Spanned;
+
+use crate::directory::Directory;
 
 use document::Document;
 pub use document::Error;
@@ -50,6 +60,7 @@ pub struct Config {
     expires: Option<Expires>,
     policy: Option<Policy>,
     servers: Vec<Server>,
+    directories: Vec<Directory>,
 }
 
 /// Where an organisation says how long capsules are kept.
@@ -93,6 +104,8 @@ struct File {
     policy: Option<PolicySection>,
     #[serde(default)]
     server: Vec<server::Section>,
+    #[serde(default)]
+    directory: Vec<directory::Section>,
 }
 
 #[derive(Deserialize)]
@@ -126,6 +139,7 @@ impl Config {
     fn parse(document: &Document, place: Place) -> Result<Self, Error> {
         let file: File = document.parse()?;
         let servers = server::all(document, file.server)?;
+        let directories = directory::all(document, file.directory)?;
         let policy = file.policy.map(|section| {
             let url = document.https(&section.url, "policy.url")?;
             let authorities = document.certificates(&section.authorities, "policy.authorities")?;
@@ -147,6 +161,7 @@ impl Config {
             expires: expires.transpose()?,
             policy: policy.transpose()?,
             servers,
+            directories,
         })
     }
 
@@ -185,6 +200,12 @@ impl Config {
     #[must_use]
     pub fn servers(&self) -> &[Server] {
         &self.servers
+    }
+
+    /// The directories, in the order of the file.
+    #[must_use]
+    pub fn directories(&self) -> &[Directory] {
+        &self.directories
     }
 
     /// The server called `id`.

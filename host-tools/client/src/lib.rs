@@ -2,6 +2,7 @@
 //!
 //! - [`token`]: cards over PC/SC, or over any other [`Reader`](token_proto::Reader): the Estonian ID-card of 2018 and of 2025, and tokens
 //!   with the applet that knows CDOC2.
+//! - [`directory`]: directories of certificates over LDAP, asked by [codes](person_code) and names.
 //! - [`pkcs11`]: whatever has a PKCS#11 module.
 //! - [`config`]: what is set once: capsule servers, the policy service, directories.
 //!
@@ -9,6 +10,8 @@
 //! container. A PIN is asked for only when a record of the container is for the key, and at most once.
 
 pub mod config;
+pub mod directory;
+pub mod person_code;
 pub mod pkcs11;
 pub mod token;
 

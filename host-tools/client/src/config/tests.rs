@@ -106,3 +106,43 @@ fn too_long_a_file_is_refused() {
     let error = read(&format!("#{}", " ".repeat(MAX_FILE_LEN))).unwrap_err();
     assert!(error.contains("longer than 1 MiB"), "{error}");
 }
+
+const DIRECTORY: &str =
+    "[[directory]]\nname = \"SK\"\nurl = \"ldaps://localhost\"\nbase = \"c=EE\"\nauthorities = [\"server.pem\"]\n";
+
+#[test]
+fn directories_are_read() {
+    use crate::directory::QueryKind;
+    let config = read(&format!(
+        "{DIRECTORY}[[directory]]\nname = \"own\"\nurl = \"ldap://[::1]:10389\"\nstart_tls = true\nbase = \"\"\nauthorities = [\"server.pem\"]\n\
+         queries = [\"name\"]\ntimeout = \"2s\"\nsize_limit = 5\n"
+    ))
+    .unwrap();
+    let [sk, own] = config.directories() else { panic!("{config:?}") };
+    assert_eq!((sk.name(), own.name()), ("SK", "own"));
+    assert!(sk.takes(QueryKind::Person) && sk.takes(QueryKind::Organisation) && sk.takes(QueryKind::Name));
+    assert!(own.takes(QueryKind::Name) && !own.takes(QueryKind::Person));
+}
+
+#[test]
+fn directories_that_cannot_be_trusted_are_refused() {
+    let with = |line: &str| format!("{DIRECTORY}{line}\n");
+    let instead = |old: &str, new: &str| DIRECTORY.replace(old, new);
+    for (text, expected) in [
+        (instead("ldaps://", "ldap://"), "config.toml:3: url: a directory's address is ldaps://HOST"),
+        (instead("ldaps://", "https://"), "config.toml:3: url: a directory's address is ldaps://HOST"),
+        (instead("localhost", "localhost/c=EE"), "config.toml:3: url: a host and perhaps a port"),
+        (instead("localhost", "me:secret@localhost"), "config.toml:3: url: a host and perhaps a port"),
+        (with("start_tls = true"), "config.toml:3: url: start_tls is for ldap://"),
+        (instead("authorities = [\"server.pem\"]\n", ""), "authorities: no authority"),
+        (instead("\"server.pem\"", ""), "config.toml:5: authorities: no certificate"),
+        (with("timeout = \"10ms\""), "config.toml:6: timeout: not a duration"),
+        (with("size_limit = 0"), "config.toml:6: size_limit: a limit of zero"),
+        (with("queries = [\"person\", \"mail\"]"), "config.toml:6: unknown variant `mail`"),
+        (with("pin = \"x\""), "config.toml:6: unknown field `pin`"),
+        (format!("{DIRECTORY}{DIRECTORY}"), "config.toml:7: name: two directories are called \"SK\""),
+    ] {
+        let error = read(&text).unwrap_err();
+        assert!(error.contains(expected), "{error}\n{expected}");
+    }
+}
