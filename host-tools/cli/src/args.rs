@@ -8,6 +8,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::commands::recipients::args as directory;
 use crate::commands::token::args as token;
 use crate::{examples, exit, limits};
 
@@ -36,6 +37,9 @@ pub(crate) struct Global {
     /// Print more about what is done.
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
+    /// The configuration: directories and servers. Without it CDOC2_CONFIG names it, or it is cdoc2/config.toml in XDG_CONFIG_HOME or ~/.config.
+    #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +60,8 @@ pub(crate) enum Command {
     Inspect(Inspect),
     /// Make a key pair or a symmetric secret.
     Keygen(Keygen),
+    /// Look for recipients' certificates in directories.
+    Recipients(directory::Recipients),
     /// Look at smart cards, and change their PINs.
     Token(token::Token),
     /// Print a completion script for a shell.
@@ -71,7 +77,8 @@ pub(crate) struct Recipients {
     ///
     /// cert:PATH is the holder of a certificate; pubkey:PATH the holder of a public key's private half; password[:LABEL] whoever knows
     /// a password, where LABEL is the hint shown to them (not the password); secret:LABEL:PATH whoever has the symmetric secret in the
-    /// file; token the holder of the smart card that is connected. PATH may hold colons; the LABEL of a secret may not.
+    /// file; token the holder of the smart card that is connected; id:CODE the person or the organisation with this code, whose certificates
+    /// the configured directories are asked for. PATH may hold colons; the LABEL of a secret may not.
     #[arg(short, long = "recipient", value_name = "RECIPIENT", value_hint = ValueHint::Other)]
     pub(crate) recipients: Vec<OsString>,
     /// Take recipients from a file, one a line; empty lines and lines that begin with # are left out. May be repeated.
@@ -349,7 +356,7 @@ pub(crate) struct Completions {
 #[command(after_help = examples::help(examples::of("man")))]
 pub(crate) struct Man {
     /// The command whose page is printed instead of the main one.
-    #[arg(value_parser = ["encrypt", "decrypt", "reencrypt", "inspect", "keygen", "token", "completions", "man"])]
+    #[arg(value_parser = ["encrypt", "decrypt", "reencrypt", "inspect", "keygen", "recipients", "token", "completions", "man"])]
     pub(crate) command: Option<String>,
 }
 

@@ -38,6 +38,13 @@ const KEYGEN: &[&str] = &[
     "cdoc2 keygen -o vault.secret --type secret",
 ];
 
+const RECIPIENTS: &[&str] = &[
+    "cdoc2 recipients find 38001085718",
+    "cdoc2 recipients find 38001085718 --output certificates",
+    "cdoc2 recipients find --json 'Jõeorg Jaan'",
+    "cdoc2 encrypt -o person.cdoc2 -r id:38001085718 report.pdf",
+];
+
 const TOKEN: &[&str] = &[
     "cdoc2 token list",
     "cdoc2 token info",
@@ -60,6 +67,7 @@ pub(crate) fn of(name: &str) -> &'static [&'static str] {
         "reencrypt" => REENCRYPT,
         "inspect" => INSPECT,
         "keygen" => KEYGEN,
+        "recipients" => RECIPIENTS,
         "token" => TOKEN,
         "completions" => COMPLETIONS,
         "man" => MAN,

@@ -15,7 +15,7 @@ pub(crate) enum Code {
     Usage = 2,
     /// Not a sound CDOC2 container, or an unsupported one.
     Format = 3,
-    /// No record for the key.
+    /// No record for the key, or nobody to encrypt to in the directories.
     NoRecord = 4,
     /// Wrong password or key, or altered header.
     Rejected = 5,
@@ -40,7 +40,7 @@ pub(crate) const CODES: [(u8, &str); 12] = [
     (0, "done"),
     (Code::Usage as u8, "the command line asks for something that cannot be done"),
     (Code::Format as u8, "not a sound CDOC2 file, or an unsupported one"),
-    (Code::NoRecord as u8, "no record for your key"),
+    (Code::NoRecord as u8, "no record for your key, or no certificate found to encrypt to"),
     (Code::Rejected as u8, "wrong password, PIN or key, or header altered"),
     (Code::Payload as u8, "payload altered or cut short"),
     (Code::Archive as u8, "archive malformed or unsafe"),

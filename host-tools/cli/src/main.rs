@@ -7,6 +7,8 @@ mod args;
 mod arguments;
 mod card;
 mod commands;
+mod configuration;
+mod directory;
 mod examples;
 mod exit;
 mod failure;
@@ -35,6 +37,7 @@ use std::process::ExitCode;
 
 use args::{Cli, Command};
 use arguments::Refusal;
+use configuration::Configuration;
 use exit::{Code, Failure};
 use report::Report;
 
@@ -61,12 +64,14 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> exit::Result<()> {
     let report = Report::new(&cli.global);
+    let configuration = Configuration::new(cli.global.config.as_deref());
     match &cli.command {
-        Command::Encrypt(args) => commands::encrypt::run(args, report),
+        Command::Encrypt(args) => commands::encrypt::run(args, &configuration, report),
         Command::Decrypt(args) => commands::decrypt::run(args, report),
-        Command::Reencrypt(args) => commands::reencrypt::run(args, report),
+        Command::Reencrypt(args) => commands::reencrypt::run(args, &configuration, report),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Keygen(args) => commands::keygen::run(args, report),
+        Command::Recipients(args) => commands::recipients::run(args, &configuration, report),
         Command::Token(args) => commands::token::run(args, report),
         Command::Completions(args) => commands::completions::run(args),
         Command::Man(args) => commands::man::run(args),

@@ -1,9 +1,11 @@
-//! RECIPIENT as it is typed: `cert:PATH`, `pubkey:PATH`, `password[:LABEL]`, `secret:LABEL:PATH` or `token[:READER]`.
+//! RECIPIENT as it is typed: `cert:PATH`, `pubkey:PATH`, `password[:LABEL]`, `secret:LABEL:PATH`, `token[:READER]` or `id:CODE`.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+
+use cdoc2_client::person_code::Code as PersonCode;
 
 use crate::args::Recipients;
 use crate::exit::{Code, Failure, Result};
@@ -25,9 +27,18 @@ pub(crate) struct RecipientArg {
 pub(crate) enum RecipientKind {
     Certificate(PathBuf),
     PublicKey(PathBuf),
-    Password { label: Option<String> },
-    Secret { label: String, path: PathBuf },
-    Token { reader: Option<OsString> },
+    Password {
+        label: Option<String>,
+    },
+    Secret {
+        label: String,
+        path: PathBuf,
+    },
+    Token {
+        reader: Option<OsString>,
+    },
+    /// The certificates that the directories have of this person or organisation.
+    Id(PersonCode),
 }
 
 /// All recipients of the command line, those in files included. `token` adds the card that is connected.
@@ -54,8 +65,9 @@ pub(crate) fn all(args: &Recipients, token: bool) -> Result<Vec<RecipientArg>> {
         }
     }
     if recipients.is_empty() {
-        return Err(Failure::usage("there is no recipient")
-            .hint("say with -r who can open the container: cert:PATH, pubkey:PATH, password[:LABEL], secret:LABEL:PATH or token"));
+        return Err(Failure::usage("there is no recipient").hint(
+            "say with -r who can open the container: cert:PATH, pubkey:PATH, password[:LABEL], secret:LABEL:PATH, id:CODE or token",
+        ));
     }
     Ok(recipients)
 }
@@ -86,6 +98,7 @@ fn parse(argument: &OsStr, origin: String) -> Result<RecipientArg> {
         (b"token", Some(reader)) if !reader.is_empty() => {
             RecipientKind::Token { reader: Some(OsStr::from_bytes(reader).to_owned()) }
         }
+        (b"id", Some(code)) => RecipientKind::Id(to_code(code).map_err(|why| wrong(&why, ID_FORM))?),
         _ => return Err(wrong("not a recipient", &hint(argument))),
     };
     match &kind {
@@ -116,18 +129,18 @@ fn to_label(octets: &[u8]) -> Option<String> {
 
 /// What to type instead. Nothing of `argument` is repeated that may be a secret: libcdoc's tool takes passwords here.
 fn hint(argument: &OsStr) -> String {
-    const FORMS: &str = "write cert:PATH, pubkey:PATH, password[:LABEL], secret:LABEL:PATH or token";
+    const FORMS: &str = "write cert:PATH, pubkey:PATH, password[:LABEL], secret:LABEL:PATH, id:CODE or token";
     let octets = argument.as_bytes();
     let (scheme, rest) = split_at_colon(octets);
     if Path::new(argument).is_file() {
         let shown = text::shown(octets);
         return format!("write cert:{shown} if that file is a certificate, pubkey:{shown} if it is a public key");
     }
-    let is_later = matches!((scheme, rest), (b"id" | b"share", Some(_)));
-    if is_later || is_personal_code(octets) {
-        return "recipients by personal code and by shares are not in this version; \
-                ask for their certificate and write cert:PATH"
-            .to_owned();
+    if to_code(octets).is_ok() {
+        return "a code alone may be anything; write id: before it".to_owned();
+    }
+    if matches!((scheme, rest), (b"share", Some(_))) {
+        return "recipients by shares are not in this version; write id:CODE for whoever has a card".to_owned();
     }
     match (scheme, rest) {
         (b"pw" | b"pass" | b"passphrase", _) => "write password:LABEL; the password itself is asked for".to_owned(),
@@ -139,11 +152,13 @@ fn hint(argument: &OsStr) -> String {
     }
 }
 
-/// Eleven digits, perhaps after "PNOEE-" or "etsi/PNOEE-".
-fn is_personal_code(octets: &[u8]) -> bool {
-    let octets = octets.strip_prefix(b"etsi/").unwrap_or(octets);
-    let digits = octets.strip_prefix(b"PNOEE-").unwrap_or(octets);
-    digits.len() == 11 && digits.iter().all(u8::is_ascii_digit)
+/// Where a code is wrong.
+const ID_FORM: &str = "write id: and a personal code of 11 digits or a registry code of 8, perhaps with PNOEE- or NTREE- before it";
+
+/// A code whose check digit is right: one that is mistyped is somebody else's, and is not sent anywhere.
+fn to_code(octets: &[u8]) -> std::result::Result<PersonCode, String> {
+    let text = std::str::from_utf8(octets).map_err(|_| "the code is not text".to_owned())?;
+    PersonCode::parse(text).map_err(|error| format!("the code is {error}"))
 }
 
 #[cfg(test)]
@@ -162,6 +177,8 @@ mod tests {
         assert_eq!(kind(b"pubkey:C:/odd:name.pem"), Ok(RecipientKind::PublicKey("C:/odd:name.pem".into())));
         assert_eq!(kind(b"password"), Ok(RecipientKind::Password { label: None }));
         assert_eq!(kind(b"password:a: b"), Ok(RecipientKind::Password { label: Some("a: b".into()) }));
+        assert_eq!(kind(b"id:38001085718"), Ok(RecipientKind::Id(PersonCode::parse("PNOEE-38001085718").unwrap())));
+        assert_eq!(kind(b"id:NTREE-10747013"), Ok(RecipientKind::Id(PersonCode::parse("10747013").unwrap())));
         assert_eq!(kind(b"token"), Ok(RecipientKind::Token { reader: None }));
         assert_eq!(kind(b"token:sim:a"), Ok(RecipientKind::Token { reader: Some("sim:a".into()) }));
         let secret = RecipientKind::Secret { label: "õ 1".into(), path: "a:b".into() };
@@ -200,8 +217,13 @@ mod tests {
     fn common_mistakes_get_a_hint() {
         let hint = |argument: &str| kind(argument.as_bytes()).unwrap_err();
         assert!(hint(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).contains("write cert:/"));
-        for later in ["38001085718", "etsi/PNOEE-38001085718", "id:38001085718", "share:PNOEE-38001085718"] {
-            assert!(hint(later).contains("not in this version"), "{later}");
+        assert!(hint("share:PNOEE-38001085718").contains("not in this version"));
+        for code in ["38001085718", "etsi/PNOEE-38001085718", "10747013"] {
+            assert!(hint(code).contains("write id:"), "{code}");
+        }
+        for code in ["id:", "id:38001085719", "id:3800108571", "id:PNOLV-38001085718", "id:Mari"] {
+            let hint = hint(code);
+            assert!(hint.contains("write id: and a personal code") && !hint.contains("8001"), "{hint}");
         }
         assert!(hint("key:mari.key").contains("pubkey:PATH"));
         assert!(hint("age1qqqq").contains("age"));

@@ -13,11 +13,12 @@ use cdoc2::keys::{self, Certificate, PublicKey, UsageWarning, Validity};
 
 use crate::args::Recipients;
 use crate::card::Cards;
+use crate::configuration::Configuration;
 use crate::exit::{Code, Failure, Result};
 use crate::recipient_arg::{self, RecipientArg, RecipientKind};
 use crate::report::Report;
 use crate::secret_source::{self, Secret, SecretSource};
-use crate::{password_rules, secret_file, stdin, text};
+use crate::{directory, password_rules, secret_file, stdin, text};
 
 /// A certificate that expires sooner gets a warning.
 const EXPIRES_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -31,13 +32,30 @@ enum Slot {
     Password(String),
 }
 
-/// Reads the files of all recipients.
+/// Reads the files of all recipients, and asks the directories.
 ///
 /// `token` adds the card that is connected; `label` is the label of a password that has none of its own.
-pub(crate) fn load(args: &Recipients, token: bool, label: Option<&str>, cards: &Cards<'_>, report: &Report) -> Result<Loaded> {
+pub(crate) fn load(
+    args: &Recipients,
+    token: bool,
+    label: Option<&str>,
+    cards: &Cards<'_>,
+    configuration: &Configuration<'_>,
+    report: &Report,
+) -> Result<Loaded> {
     let mut slots: Vec<Slot> = Vec::new();
-    for RecipientArg { kind, origin } in recipient_arg::all(args, token)? {
+    // A directory learns of a recipient only when all the others can be had.
+    let (codes, others): (Vec<_>, Vec<_>) =
+        recipient_arg::all(args, token)?.into_iter().partition(|recipient| matches!(recipient.kind, RecipientKind::Id(_)));
+    for RecipientArg { kind, origin } in others.into_iter().chain(codes) {
         let slot = match kind {
+            RecipientKind::Id(code) => {
+                for certificate in directory::certificates(code, &origin, configuration, report)? {
+                    check_certificate(&certificate, &origin, false, report)?;
+                    add(&mut slots, Slot::Ready(Recipient::Certificate(Box::new(certificate))), &origin, report)?;
+                }
+                continue;
+            }
             RecipientKind::Certificate(path) => {
                 let certificate = certificate(&path, args.allow_expired, report)?;
                 Slot::Ready(Recipient::Certificate(Box::new(certificate)))
@@ -58,22 +76,28 @@ pub(crate) fn load(args: &Recipients, token: bool, label: Option<&str>, cards: &
             }
             RecipientKind::Secret { label, path } => Slot::Ready(Recipient::SymmetricKey { key: secret(&path, report)?, label }),
         };
-        if let Some(key) = slot.public_key()
-            && slots.iter().any(|other| other.public_key() == Some(key))
-        {
-            report.warn(format!("{origin} has the same key as one before, and is left out"));
-            continue;
-        }
-        if let Some(label) = slot.secret_label()
-            && slots.iter().any(|other| other.secret_label() == Some(label))
-        {
-            return Err(Failure::usage(format!("{origin}: there is a password or a secret with the label \"{label}\" before it"))
-                .hint("give each one a label of its own, by which they can be told apart when the container is opened"));
-        }
-        slots.push(slot);
+        add(&mut slots, slot, &origin, report)?;
     }
     warn_of_curves(&slots, report);
     Ok(Loaded(slots))
+}
+
+/// Adds a recipient that is none of those before.
+fn add(slots: &mut Vec<Slot>, slot: Slot, origin: &str, report: &Report) -> Result<()> {
+    if let Some(key) = slot.public_key()
+        && slots.iter().any(|other| other.public_key() == Some(key))
+    {
+        report.warn(format!("{origin} has the same key as one before, and is left out"));
+        return Ok(());
+    }
+    if let Some(label) = slot.secret_label()
+        && slots.iter().any(|other| other.secret_label() == Some(label))
+    {
+        return Err(Failure::usage(format!("{origin}: there is a password or a secret with the label \"{label}\" before it"))
+            .hint("give each one a label of its own, by which they can be told apart when the container is opened"));
+    }
+    slots.push(slot);
+    Ok(())
 }
 
 impl Slot {

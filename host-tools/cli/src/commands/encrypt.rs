@@ -10,6 +10,7 @@ use cdoc2::{InputFile, check_distinct};
 
 use crate::args::Encrypt;
 use crate::card::Cards;
+use crate::configuration::Configuration;
 use crate::exit::{Failure, Result};
 use crate::output::Destination;
 use crate::progress::Progress;
@@ -17,11 +18,11 @@ use crate::report::Report;
 use crate::secret_source::SecretSource;
 use crate::{failure, recipients, stdin, text};
 
-pub(crate) fn run(args: &Encrypt, report: Report) -> Result<()> {
+pub(crate) fn run(args: &Encrypt, configuration: &Configuration, report: Report) -> Result<()> {
     let destination = Destination::of_binary(args.output.as_deref(), args.force)?;
     let password = SecretSource::password(&args.password, report.batch);
     let cards = Cards::new(&args.card);
-    let recipients = recipients::load(&args.recipients, args.token, args.label.as_deref(), &cards, &report)?;
+    let recipients = recipients::load(&args.recipients, args.token, args.label.as_deref(), &cards, configuration, &report)?;
     recipients.check(&password)?;
     check_paths(args, &destination, &report)?;
     let files = files(args, &report)?;

@@ -38,6 +38,16 @@ fn render(name: Option<&str>) -> io::Result<Vec<u8>> {
             if name == "inspect" {
                 list(&mut rest, "JSON", JSON_INTRODUCTION, JSON);
             }
+            if name == "recipients" {
+                paragraphs(&mut rest, "DIRECTORIES", DIRECTORIES);
+                code_lines(&mut rest, "CONFIGURATION", DIRECTORY_CONFIGURATION);
+                list(
+                    &mut rest,
+                    "JSON",
+                    "An object, as that of inspect is. version counts up when a field goes or changes its meaning.",
+                    RECIPIENTS_JSON,
+                );
+            }
             code(&mut rest, "EXAMPLES", examples::of(name));
             rest.control("SH", ["SEE ALSO"])
                 .text([bold("cdoc2"), roman("(1): exit status, environment, recipients and passwords")]);
@@ -90,9 +100,14 @@ fn item(page: &mut Roff, term: &str, text: &str) {
 
 /// Lines that are shown as they are typed.
 fn code(page: &mut Roff, heading: &str, lines: &[&str]) {
+    code_lines(page, heading, &lines.iter().map(|line| format!("$ {line}")).collect::<Vec<_>>());
+}
+
+/// Lines that are shown as they stand in a file.
+fn code_lines(page: &mut Roff, heading: &str, lines: &[impl AsRef<str>]) {
     page.control("SH", [heading]).control("nf", []);
     for line in lines {
-        page.text(Vec::<Inline>::from([roman(format!("$ {line}"))]));
+        page.text(Vec::<Inline>::from([roman(line.as_ref())]));
     }
     page.control("fi", []);
 }
@@ -113,6 +128,11 @@ const RECIPIENTS: &[(&str, &str)] = &[
         "secret:LABEL:PATH",
         "Whoever has the symmetric secret in the file: at least 32 raw octets, or text of the form base64,... LABEL cannot hold a colon; \
          PATH can.",
+    ),
+    (
+        "id:CODE",
+        "The person with this personal code, or the organisation with this registry code, PNOEE- or NTREE- before it or not. The directories of \
+         the configuration are asked, and learn of it; every certificate that fits becomes a recipient. See cdoc2-recipients(1).",
     ),
     ("token[:READER]", "The holder of the smart card that is connected, or in that reader: its certificate is read from it."),
 ];
@@ -162,8 +182,53 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("CDOC2_PIN", "The PIN of a card or of a PKCS#11 token, if neither --pin-file nor --pin-fd is given."),
     ("CDOC2_NEW_PIN, CDOC2_PUK", "The new PIN and the PUK of cdoc2 token, if no option gives them."),
     ("CDOC2_READER", "The reader that is meant, if --reader is not given."),
+    ("CDOC2_CONFIG", "The configuration, if --config is not given."),
     ("TMPDIR", "The folder for temporary files that are not beside the output."),
     ("NO_COLOR, TERM", "With NO_COLOR set there is no colour; with TERM set to dumb no progress bar either."),
+];
+
+const DIRECTORIES: &[&str] = &[
+    "A personal code and a registry code are checked, with their last digit, before anything is sent. A name is asked for by its words, of \
+     which each may be the beginning of one; one of them has at least three letters. Standard error says beforehand which directories learn \
+     of it. All of them are asked at once. One that gives no answer is a warning; all of them are an error (exit status 10).",
+    "Every certificate that is found is listed, with the reason why it was left if it was: its keyUsage does not let its key decrypt; it has \
+     expired or is not valid yet; its key is of a kind that CDOC2 does not know; it is of Mobile-ID or Smart-ID, which cannot decrypt; it is \
+     for TLS or of an authority; it is not of whom was asked for, which is looked up in the certificate itself; it is not sound. If not one \
+     was taken, the exit status is 4. Signatures and revocation are not checked: the directory is trusted for that, over TLS that its own \
+     authorities vouch for.",
+];
+
+const DIRECTORY_CONFIGURATION: &[&str] = &[
+    "[[directory]]",
+    "name = \"SK\"",
+    "url = \"ldaps://esteid.ldap.sk.ee\"     # or ldap:// with start_tls = true",
+    "base = \"c=EE\"",
+    "authorities = [\"directory-ca.pem\"]   # who vouches for its TLS certificate",
+    "system_authorities = false            # true: those of the system too",
+    "queries = [\"person\"]                # \"organisation\", \"name\"; all without it",
+    "timeout = \"10s\"",
+    "size_limit = 100                      # entries",
+];
+
+const RECIPIENTS_JSON: &[(&str, &str)] = &[
+    ("schema, version", "\"cdoc2-recipients\" and 1."),
+    ("candidates", "A list of objects, one a certificate, those taken first:"),
+    (
+        "name, code, organisation",
+        "commonName, serialNumber (or organizationIdentifier) and organizationName of its subject, or null.",
+    ),
+    ("kind", "\"id-card\", \"digi-id\", \"digi-id-e-resident\", \"mobile-id\", \"smart-id\", \"organisation\" or \"other\"."),
+    ("not_before, not_after", "Its first and its last moment, or null."),
+    ("directories", "The names of the directories that have it."),
+    ("taken", "Whether a file can be encrypted to it."),
+    (
+        "reason",
+        "Why it was left: \"unreadable\", \"other-holder\", \"authority\", \"tls\", \"mobile-id\", \"smart-id\", \"key-usage\", \"not-yet-valid\", \
+         \"expired\" or \"key\"; or null.",
+    ),
+    ("certificate", "The certificate in DER, in base64."),
+    ("failures", "A list of objects, one a directory that gave no answer: directory and error."),
+    ("cut", "The names of directories that have more than was asked for."),
 ];
 
 const JSON_INTRODUCTION: &str = "An object. Fields may be added without notice; version counts up when one goes or changes its meaning. What is \

@@ -6,5 +6,6 @@ pub(crate) mod encrypt;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod man;
+pub(crate) mod recipients;
 pub(crate) mod reencrypt;
 pub(crate) mod token;

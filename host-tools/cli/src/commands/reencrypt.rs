@@ -3,6 +3,7 @@
 use crate::args::Reencrypt;
 use crate::card::Cards;
 use crate::commands::decrypt::passes;
+use crate::configuration::Configuration;
 use crate::exit::{Failure, Result};
 use crate::output::Destination;
 use crate::progress::Progress;
@@ -11,7 +12,7 @@ use crate::secret_source::SecretSource;
 use crate::unlock::{self, Method, Unlocking};
 use crate::{failure, recipients, text};
 
-pub(crate) fn run(args: &Reencrypt, report: Report) -> Result<()> {
+pub(crate) fn run(args: &Reencrypt, configuration: &Configuration, report: Report) -> Result<()> {
     let method = args.unlock.method()?;
     let destination = Destination::of_binary(args.output.as_deref(), args.force)?;
     if destination.is_same_file(&args.input) {
@@ -27,7 +28,7 @@ pub(crate) fn run(args: &Reencrypt, report: Report) -> Result<()> {
         Some(_) => &old,
     };
     let cards = Cards::new(&args.unlock.card);
-    let recipients = recipients::load(&args.recipients, false, None, &cards, &report)?;
+    let recipients = recipients::load(&args.recipients, false, None, &cards, configuration, &report)?;
     recipients.check(new)?;
 
     let container = unlock::open(&args.input)?;
