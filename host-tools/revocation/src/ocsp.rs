@@ -106,12 +106,12 @@ impl HashAlgorithm {
 }
 
 /// Which certificate a question or an answer is about. RFC 6960, 4.1.1 "ASN.1 Specification of the OCSP Request".
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CertId {
     hash_algorithm: ObjectIdentifier,
     issuer_name_hash: Vec<u8>,
     issuer_key_hash: Vec<u8>,
-    serial: Vec<u8>,
+    serial: SerialNumber,
 }
 
 impl CertId {
@@ -122,7 +122,7 @@ impl CertId {
             hash_algorithm: hash.oid(),
             issuer_name_hash: hash.digest(issuer.name()),
             issuer_key_hash: hash.digest(issuer.public_key()),
-            serial: serial.as_bytes().to_vec(),
+            serial: serial.clone(),
         }
     }
 
@@ -134,10 +134,10 @@ impl CertId {
         })
     }
 
-    /// The certificate's serial number, big endian, without leading zeros.
+    /// The certificate's serial number as [`SerialNumber::as_bytes`] gives it: what stands in its DER `INTEGER`.
     #[must_use]
     pub fn serial(&self) -> &[u8] {
-        &self.serial
+        self.serial.as_bytes()
     }
 }
 
@@ -159,7 +159,7 @@ impl TryFrom<wire::CertId> for CertId {
             hash_algorithm: parsed.hash_algorithm.oid,
             issuer_name_hash: parsed.issuer_name_hash.into_bytes().into(),
             issuer_key_hash: parsed.issuer_key_hash.into_bytes().into(),
-            serial: parsed.serial_number.as_bytes().to_vec(),
+            serial: parsed.serial_number,
         })
     }
 }
@@ -171,7 +171,7 @@ impl CertId {
             hash_algorithm: AlgorithmIdentifierOwned { oid: self.hash_algorithm, parameters: Some(Null.into()) },
             issuer_name_hash: OctetString::new(self.issuer_name_hash.as_slice())?,
             issuer_key_hash: OctetString::new(self.issuer_key_hash.as_slice())?,
-            serial_number: SerialNumber::new(&self.serial)?,
+            serial_number: self.serial.clone(),
         })
     }
 }

@@ -11,9 +11,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use der::Decode;
 use der::oid::AssociatedOid;
 use der::oid::db::rfc6960::ID_PKIX_OCSP;
-use der::Decode;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};

@@ -45,7 +45,7 @@ impl SignatureAlgorithm {
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError<E> {
-    /// It cannot be encoded: a time before 1970 or after 9999, or a serial number of more than 20 octets.
+    /// It cannot be encoded: a time after the year 9999, or a certificate that is none.
     #[error("cannot be encoded: {0}")]
     Encode(#[from] der::Error),
     /// It was not signed.

@@ -37,7 +37,7 @@ impl Request {
     /// The request in DER.
     ///
     /// # Errors
-    /// A serial number has more than 20 octets.
+    /// None that is known: the encoder's type has some.
     pub fn to_der(&self) -> Result<Vec<u8>, der::Error> {
         let single = |certificate: &CertId| Ok(SingleRequest { req_cert: certificate.to_wire()?, single_request_extensions: None });
         OcspRequest {

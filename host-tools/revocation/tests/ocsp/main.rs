@@ -1,0 +1,8 @@
+//! Responders, answers and handshakes, with certificates that are made for each test.
+
+mod handshakes;
+mod openssl;
+mod peers;
+mod pki;
+mod responses;
+mod services;
