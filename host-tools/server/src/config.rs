@@ -100,6 +100,8 @@ pub enum Store {
         url: String,
         /// A file whose first line is the password.
         password_file: Option<PathBuf>,
+        /// PEM files: who may issue the database's certificate. With any the connection is TLS, without it is not.
+        authorities: Vec<PathBuf>,
     },
 }
 
@@ -119,6 +121,8 @@ struct StoreKeys {
     sqlite: Option<PathBuf>,
     postgresql: Option<String>,
     password_file: Option<PathBuf>,
+    #[serde(default)]
+    authorities: Vec<PathBuf>,
 }
 
 impl TryFrom<StoreKeys> for Store {
@@ -126,11 +130,16 @@ impl TryFrom<StoreKeys> for Store {
 
     fn try_from(keys: StoreKeys) -> Result<Self, Self::Error> {
         match keys {
-            StoreKeys { sqlite: Some(path), postgresql: None, password_file: None } => Ok(Self::Sqlite { path }),
-            StoreKeys { sqlite: None, postgresql: Some(url), password_file } => Ok(Self::Postgresql { url, password_file }),
-            StoreKeys { sqlite: Some(_), postgresql: None, password_file: Some(_) } => {
+            StoreKeys { sqlite: None, postgresql: Some(url), password_file, authorities } => {
+                Ok(Self::Postgresql { url, password_file, authorities })
+            }
+            StoreKeys { sqlite: Some(_), postgresql: None, password_file: Some(_), .. } => {
                 Err("password_file goes with postgresql only")
             }
+            StoreKeys { sqlite: Some(_), postgresql: None, authorities, .. } if !authorities.is_empty() => {
+                Err("authorities goes with postgresql only")
+            }
+            StoreKeys { sqlite: Some(path), postgresql: None, .. } => Ok(Self::Sqlite { path }),
             _ => Err("name exactly one of sqlite and postgresql"),
         }
     }
@@ -381,7 +390,10 @@ impl Config {
         paths.extend(recipient.client_authorities.iter_mut().chain(&mut recipient.client_intermediates));
         match store {
             Store::Sqlite { path } => paths.push(path),
-            Store::Postgresql { password_file, .. } => paths.extend(password_file),
+            Store::Postgresql { password_file, authorities, .. } => {
+                paths.extend(password_file);
+                paths.extend(authorities);
+            }
         }
         paths
     }
@@ -498,6 +510,7 @@ mod tests {
             ("", "name exactly one of sqlite and postgresql"),
             ("sqlite = \"a\"\npostgresql = \"b\"", "name exactly one of sqlite and postgresql"),
             ("sqlite = \"a\"\npassword_file = \"b\"", "password_file goes with postgresql only"),
+            ("sqlite = \"a\"\nauthorities = [\"b\"]", "authorities goes with postgresql only"),
         ] {
             let error = parse(&LEAST.replace("sqlite = \"capsules.sqlite\"", store)).unwrap_err();
             assert!(error.contains("[store]") && error.contains(expected), "{store}: {error}");

@@ -5,14 +5,46 @@
 
 pub mod clean_up;
 pub mod migrations;
+pub mod postgresql;
 pub mod sqlite;
 
-use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::{fmt, fs};
 
 use cdoc2_api::{Capsule, ExpiryTime, TransactionId};
+use rustls::RootCertStore;
 
+pub use postgresql::Postgresql;
 pub use sqlite::Sqlite;
+
+use crate::config;
+
+/// Opens the store that the configuration names, and brings it up to date.
+///
+/// # Errors
+/// Those of [`Sqlite::open`] and [`Postgresql::connect`]; a file that the configuration names and that cannot be read.
+pub async fn open(config: &config::Store) -> Result<Arc<dyn Store>, Error> {
+    match config {
+        config::Store::Sqlite { path } => {
+            let path = path.clone();
+            let store = tokio::task::spawn_blocking(move || Sqlite::open(&path)).await;
+            Ok(Arc::new(store.map_err(|reason| Error::Unavailable(reason.to_string()))??))
+        }
+        config::Store::Postgresql { url, password_file, authorities } => {
+            let password = password_file.as_deref().map(|path| {
+                let text = fs::read_to_string(path).map_err(|reason| Error::Unsound(format!("{}: {reason}", path.display())))?;
+                Ok(text.lines().next().unwrap_or_default().to_owned())
+            });
+            let mut roots = RootCertStore::empty();
+            for path in authorities {
+                postgresql::authorities(path, &mut roots)?;
+            }
+            let roots = (!roots.is_empty()).then_some(roots);
+            Ok(Arc::new(Postgresql::connect(url, password.transpose()?.as_deref(), roots).await?))
+        }
+    }
+}
 
 /// What a store answers, in time.
 pub type Answer<'s, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 's>>;

@@ -20,6 +20,20 @@ pub const SQLITE: &[&str] = &["
     CREATE INDEX capsules_expiry ON capsules (expiry);
 "];
 
+/// The steps of a PostgreSQL database.
+///
+/// Ids are octets, which are in the same order everywhere; text is ordered by a language that changes with the operating system.
+pub const POSTGRESQL: &[&str] = &["
+    CREATE TABLE capsules (
+        id bytea PRIMARY KEY,
+        type text NOT NULL,
+        recipient_id bytea NOT NULL,
+        ephemeral_key_material bytea NOT NULL,
+        expiry bigint NOT NULL -- seconds after 1970-01-01T00:00:00Z
+    );
+    CREATE INDEX capsules_expiry ON capsules (expiry);
+"];
+
 /// The steps that `steps` has after `version`, each with the version that it leads to.
 ///
 /// # Errors

@@ -101,7 +101,7 @@ impl Store for Sqlite {
                         ephemeral_key_material: row.get(2)?,
                     };
                     let expiry = row.get(3)?;
-                    let expiry = ExpiryTime::from_unix(expiry).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, expiry.into()))?;
+                    let expiry = ExpiryTime::from_unix(expiry).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, expiry))?;
                     Ok(Stored { capsule, expiry })
                 })
                 .optional()
