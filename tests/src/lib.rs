@@ -6,6 +6,7 @@ pub mod header;
 pub mod oracle;
 pub mod outcome;
 pub mod pcscd;
+pub mod postgresql;
 pub mod program;
 pub mod strategy;
 pub mod token;
