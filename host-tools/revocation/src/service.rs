@@ -298,7 +298,6 @@ impl Ocsp {
             metric::decision("accepted_without_answer");
             return Ok(());
         }
-        tracing::warn!(%failure, "a client certificate was refused without an answer of its OCSP responder");
         decided(Err(Denied::NoAnswer(failure)))
     }
 

@@ -80,14 +80,13 @@ async fn every_status_decides() {
 
 #[tokio::test]
 async fn whatever_is_no_answer_is_told_apart() {
-    let scene = Scene::with(|settings| settings.timeout = Duration::from_millis(200)).await;
+    let scene = Scene::new(Policy::Hard).await;
     let good = {
         let root = Arc::clone(&scene.root);
         move |request: &[u8]| answer_to(request, &root, Status::Good, at(NOON))
     };
     let http = Failure::Http;
     assert_eq!(scene.failure(|_| Reply::HangUp).await, http(HttpError::Connection));
-    assert_eq!(scene.failure(|_| Reply::Never).await, http(HttpError::Timeout));
     assert_eq!(scene.failure(|_| Reply::Now(500, RESPONSE_TYPE, vec![])).await, http(HttpError::Status(500)));
     assert_eq!(scene.failure(|_| Reply::Now(302, RESPONSE_TYPE, vec![])).await, http(HttpError::Status(302)));
     assert_eq!(scene.failure(|_| Reply::Now(200, "text/html", vec![])).await, http(HttpError::Type));
@@ -112,6 +111,12 @@ async fn whatever_is_no_answer_is_told_apart() {
         Reply::ocsp(stranger.sign(response))
     };
     assert_eq!(scene.failure(forged).await, Failure::Fault(Fault::Signature));
+}
+
+#[tokio::test]
+async fn responder_that_is_slow_is_not_waited_for() {
+    let scene = Scene::with(|settings| settings.timeout = Duration::from_millis(1)).await;
+    assert_eq!(scene.failure(|_| Reply::Never).await, Failure::Http(HttpError::Timeout));
 }
 
 #[tokio::test]
