@@ -190,7 +190,7 @@ pub struct Ocsp {
     pub clock_skew: Duration,
     /// Whether questions carry a nonce (RFC 9654). An answer without one is taken all the same: many responders answer from stock.
     pub nonce: bool,
-    /// Questions at the same time; further handshakes fail.
+    /// Questions at the same time, and handshakes that wait for them. While there are so many, `policy` decides about further ones.
     pub pending: usize,
 }
 
@@ -316,7 +316,7 @@ impl Default for Ocsp {
             timeout: Duration::from_secs(5),
             clock_skew: Duration::from_secs(60),
             nonce: true,
-            pending: 256,
+            pending: 128,
         }
     }
 }
@@ -411,7 +411,7 @@ impl Config {
             (expiry.default <= expiry.max, "expiry.default", "must not be longer than expiry.max"),
             (expiry.max <= days(36_500), "expiry.max", "must not be longer than 36500d"),
             (!ocsp.timeout.is_zero(), "ocsp.timeout", "must be longer than nothing"),
-            (ocsp.pending > 0, "ocsp.pending", "must be 1 or more"),
+            ((1..=256).contains(&ocsp.pending), "ocsp.pending", "must be from 1 to 256: a waiting handshake holds a thread"),
             (limits.connections > 0, "limits.connections", "must be 1 or more"),
             (limits.backlog > 0, "limits.backlog", "must be 1 or more"),
             (

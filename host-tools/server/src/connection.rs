@@ -130,8 +130,7 @@ impl Service {
 /// What went wrong, without what the client sent: names in certificates are personal.
 fn handshake_error(error: &io::Error) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(error))) => error.to_string(),
-        Some(rustls::Error::InvalidCertificate(_)) => "invalid client certificate".into(),
+        Some(rustls::Error::InvalidCertificate(_)) => "the client's certificate was refused".into(),
         Some(error) => error.to_string(),
         None => error.kind().to_string(),
     }

@@ -33,6 +33,7 @@ pub(crate) fn install() -> Option<PrometheusHandle> {
             let handle = recorder.handle();
             metrics::set_global_recorder(recorder).ok()?;
             describe();
+            revocation::describe_metrics();
             Some(handle)
         })
         .clone()

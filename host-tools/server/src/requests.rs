@@ -173,7 +173,7 @@ mod tests {
             format!("00-{TRACE}-38001085718aaaaaa-01"),
             format!("00-{}-{PARENT}-01", &TRACE[1..]),
         ] {
-            assert_eq!(parse(&[text.clone()]), None, "{text}");
+            assert_eq!(parse(std::slice::from_ref(&text)), None, "{text}");
         }
         assert_eq!(parse(&[sound.clone(), sound]), None);
     }

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::{Router, middleware};
+use revocation::Ocsp;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use crate::capsules::{self, Capsules};
-use crate::config::{self, Config, Limits};
+use crate::config::{Config, Limits};
 use crate::connection::{Service, Stop};
 use crate::operations::{self, Operations};
 use crate::rate::RateLimit;
 use crate::requests::{Requests, observe};
 use crate::store::{self, Store};
-use crate::tls::{Loaded, Tls};
+use crate::tls::{self, Loaded, Tls};
 use crate::watched::Watched;
 use crate::{listener, metrics};
 
@@ -32,6 +33,7 @@ pub struct Server {
     config: Arc<Config>,
     sender: Arc<Tls>,
     recipient: Arc<Tls>,
+    ocsp: Option<Ocsp>,
     /// For senders and recipients.
     stop: Stop,
     /// For operators, who see how the others stop.
@@ -70,7 +72,8 @@ impl Server {
     /// A file, the database or an address cannot be used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = Arc::new(config);
-        let loaded = load(&config).await?;
+        let ocsp = tls::ocsp(&config.ocsp);
+        let loaded = load(&config, ocsp.clone()).await?;
         let store = open(&config).await?;
         let handle = metrics::install();
         let sender_socket = listener::bind("sender", config.sender.address, config.limits.backlog)?;
@@ -122,7 +125,7 @@ impl Server {
             version = env!("CARGO_PKG_VERSION"),
             "listening"
         );
-        Ok(Self { addresses, config, sender, recipient, stop, operations_stop, connections, tasks })
+        Ok(Self { addresses, config, sender, recipient, ocsp, stop, operations_stop, connections, tasks })
     }
 
     /// Whether a server would start: the files can be read, keys fit certificates, the database answers. Nothing listens, and the addresses are not
@@ -131,7 +134,7 @@ impl Server {
     /// # Errors
     /// The first file that cannot be used, or the database.
     pub async fn check(config: &Config) -> Result<(), StartError> {
-        load(&Arc::new(config.clone())).await?;
+        load(&Arc::new(config.clone()), None).await?;
         let store = open(config).await?;
         let watched = Watched { store, timeout: config.limits.store_timeout };
         watched.check().await.map_err(|error| StartError::new(format!("store: {error}")))
@@ -148,7 +151,7 @@ impl Server {
     /// # Errors
     /// A file cannot be used: then all stay as they were.
     pub async fn reload(&self) -> Result<(), StartError> {
-        let loaded = load(&self.config).await;
+        let loaded = load(&self.config, self.ocsp.clone()).await;
         metrics::reloaded(loaded.is_ok());
         let loaded = loaded.inspect_err(|error| tracing::error!(%error, "certificates and keys stay as they were"))?;
         self.sender.replace(loaded.sender);
@@ -181,20 +184,15 @@ impl Drop for Server {
 }
 
 /// Reads what TLS needs, off the runtime's threads.
-async fn load(config: &Arc<Config>) -> Result<Loaded, StartError> {
+async fn load(config: &Arc<Config>, ocsp: Option<Ocsp>) -> Result<Loaded, StartError> {
     let config = config.clone();
-    tokio::task::spawn_blocking(move || Loaded::read(&config.sender, &config.recipient))
+    tokio::task::spawn_blocking(move || Loaded::read(&config, ocsp))
         .await
         .map_err(|error| StartError::new(format!("reading certificates: {error}")))?
 }
 
 async fn open(config: &Config) -> Result<Arc<dyn Store>, StartError> {
-    let config::Store::Sqlite { path } = config.store.clone() else {
-        return Err(StartError::new("store: PostgreSQL is not supported yet"));
-    };
-    let opened = tokio::task::spawn_blocking(move || store::Sqlite::open(&path)).await;
-    let opened = opened.map_err(|error| StartError::new(format!("store: {error}")))?;
-    Ok(Arc::new(opened.map_err(|error| StartError::new(format!("store: {error}")))?))
+    store::open(&config.store).await.map_err(|error| StartError::new(format!("store: {error}")))
 }
 
 fn local_address(socket: &TcpListener) -> Result<SocketAddr, StartError> {

@@ -8,17 +8,20 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use der::Decode as _;
+use revocation::ocsp::NonceRule;
+use revocation::{ClientVerifier, Ocsp, Policy, Settings};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio::runtime::Handle;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::config;
+use crate::config::{self, Config, OcspPolicy};
 use crate::metrics;
 use crate::server::StartError;
 
@@ -51,11 +54,12 @@ impl Loaded {
     ///
     /// # Errors
     /// The first file that cannot be used.
-    pub(crate) fn read(sender: &config::Sender, recipient: &config::Recipient) -> Result<Self, StartError> {
+    pub(crate) fn read(config: &Config, ocsp: Option<Ocsp>) -> Result<Self, StartError> {
+        let Config { sender, recipient, .. } = config;
         let provider = Arc::new(crypto_provider());
         let sender_key = certified_key("sender", &sender.certificate, &sender.key, &provider)?;
         let recipient_key = certified_key("recipient", &recipient.certificate, &recipient.key, &provider)?;
-        let verifier = client_verifier(recipient, &provider)?;
+        let verifier = client_verifier(recipient, ocsp, config.ocsp.pending, &provider)?;
         Ok(Self {
             sender: server_config(sender_key, None, &provider)?,
             recipient: server_config(recipient_key, Some(verifier), &provider)?,
@@ -88,10 +92,12 @@ fn server_config(
     Ok(Arc::new(config))
 }
 
-/// Verifies client certificates. Clients without one get as far as the answer 401.
+/// Verifies client certificates: UC.KTS.04. Clients without one get as far as the answer 401.
 fn client_verifier(
     recipient: &config::Recipient,
-    provider: &Arc<CryptoProvider>,
+    ocsp: Option<Ocsp>,
+    max_waiting: usize,
+    provider: &CryptoProvider,
 ) -> Result<Arc<dyn ClientCertVerifier>, StartError> {
     let mut roots = RootCertStore::empty();
     for file in &recipient.client_authorities {
@@ -101,10 +107,33 @@ fn client_verifier(
                 .map_err(|error| fault(file, format_args!("holds what is no certificate of an authority: {error}")))?;
         }
     }
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .allow_unauthenticated()
-        .build()
-        .map_err(|error| StartError::new(format!("recipient.client_authorities: {error}")))
+    let mut intermediates = Vec::new();
+    for file in &recipient.client_intermediates {
+        intermediates.extend(certificates(file)?);
+    }
+    let mut builder =
+        ClientVerifier::builder(roots, provider).intermediates(intermediates).allow_anonymous().max_waiting(max_waiting);
+    if let Some(ocsp) = ocsp {
+        builder = builder.ocsp(ocsp);
+    }
+    let verifier = builder.build().map_err(|error| StartError::new(format!("recipient: {error}")))?;
+    Ok(Arc::new(verifier))
+}
+
+/// What asks responders, on the runtime that this is called in. It remembers answers, so there is one for as long as the server runs.
+pub(crate) fn ocsp(config: &config::Ocsp) -> Option<Ocsp> {
+    let mut settings = Settings::default();
+    settings.url.clone_from(&config.url);
+    settings.policy = match config.policy {
+        OcspPolicy::Hard => Policy::Hard,
+        OcspPolicy::Grace => Policy::Grace(config.grace),
+        OcspPolicy::Soft => Policy::Soft,
+    };
+    settings.timeout = config.timeout;
+    settings.rules.clock_skew = config.clock_skew;
+    settings.rules.nonce = if config.nonce { NonceRule::Optional } else { NonceRule::Omitted };
+    settings.max_pending = config.pending;
+    config.enabled.then(|| Ocsp::new(settings, Handle::current()))
 }
 
 /// A chain with the key that fits its first certificate.

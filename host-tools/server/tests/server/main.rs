@@ -1,4 +1,9 @@
 //! A whole server over real sockets, with an authority, certificates and a database that are made for each test.
 
 mod capsules;
+mod limits;
+mod operations;
+mod program;
+mod stopping;
 mod support;
+mod tls;

@@ -13,7 +13,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SignatureAlgorithm,
 };
+use rustls::client::ResolvesClientCert;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -38,12 +40,25 @@ pub(crate) struct Identity {
 impl Authority {
     pub(crate) fn new() -> Self {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
-        let mut parameters = CertificateParams::default();
-        parameters.distinguished_name.push(DnType::CommonName, "Test authority");
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        let parameters = authority("Test authority");
         let certificate = parameters.self_signed(&key).unwrap();
         Self { issuer: Issuer::new(parameters, key), certificate }
+    }
+
+    /// An authority below this one.
+    pub(crate) fn intermediate(&self) -> Self {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
+        let parameters = authority("Test intermediate authority");
+        let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
+        Self { issuer: Issuer::new(parameters, key), certificate }
+    }
+
+    /// What makes a client send this authority's certificate after its own.
+    pub(crate) fn resolver(&self, identity: &Identity) -> Arc<dyn ResolvesClientCert> {
+        let chain = vec![identity.certificate.clone(), self.certificate.der().clone()];
+        let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
+        let key = CertifiedKey::from_der(chain, key, &rustls::crypto::aws_lc_rs::default_provider()).unwrap();
+        Arc::new(SingleCertAndKey::from(key))
     }
 
     fn issue(&self, mut parameters: CertificateParams, usage: ExtendedKeyUsagePurpose, key: KeyPair) -> Identity {
@@ -75,6 +90,14 @@ impl Authority {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
         self.issue(parameters, ExtendedKeyUsagePurpose::ClientAuth, key)
     }
+}
+
+fn authority(name: &str) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    parameters
 }
 
 fn person() -> CertificateParams {
@@ -154,8 +177,8 @@ impl Files {
         )
     }
 
-    pub(crate) fn config(&self, more: &str) -> Config {
-        Config::parse(&self.text(more), &self.path("server.toml")).unwrap()
+    pub(crate) fn parse(&self, text: &str) -> Config {
+        Config::parse(text, &self.path("server.toml")).unwrap()
     }
 }
 
@@ -174,8 +197,14 @@ impl Bed {
 
     pub(crate) fn with(more: &str) -> Self {
         let files = Files::new();
+        let text = files.text(more);
+        Self::start(files, &text)
+    }
+
+    /// With a configuration of its own.
+    pub(crate) fn start(files: Files, text: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let server = runtime.block_on(Server::start(files.config(more))).unwrap();
+        let server = runtime.block_on(Server::start(files.parse(text))).unwrap();
         Self { files, addresses: server.addresses(), runtime, server: Some(server) }
     }
 
@@ -278,6 +307,10 @@ impl Response {
 impl<S: Read + Write> Http<S> {
     pub(crate) fn new(stream: S) -> Self {
         Self { stream, ahead: Vec::new() }
+    }
+
+    pub(crate) fn stream(&self) -> &S {
+        &self.stream
     }
 
     pub(crate) fn send(&mut self, octets: impl AsRef<[u8]>) {

@@ -1,0 +1,166 @@
+//! The program: its exit codes, signals, and what it writes.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use cdoc2_api::CapsuleType;
+use rcgen::PKCS_ECDSA_P384_SHA384;
+use rustix::process::{Pid, Signal, kill_process};
+use rustls::version::TLS13;
+
+use super::support::{Authority, Files, Http, Identity, PERSONAL_CODE, client_config, tls};
+
+fn program(command: &str, files: &Files) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_cdoc2-server"));
+    program.args([command, "--config"]).arg(files.path("server.toml"));
+    program
+}
+
+fn check(files: &Files, text: &str) -> (i32, String) {
+    fs::write(files.path("server.toml"), text).unwrap();
+    let Output { status, stderr, .. } = program("check-config", files).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn configurations_are_checked() {
+    let files = Files::new();
+    let sound = files.text("");
+    assert_eq!(check(&files, &sound), (0, String::new()));
+    for (what, text, code, told) in [
+        ("no TOML", "sender".to_owned(), 3, "server.toml, line 1"),
+        ("an unknown key", files.text("[limits]\nconections = 1"), 3, "unknown field `conections`"),
+        ("no authority", sound.replace("\"authority.pem\"", ""), 3, "recipient.client_authorities name at least one file"),
+        ("a file that is missing", sound.replace("\"server.pem\"", "\"missing.pem\""), 1, "missing.pem cannot be read"),
+        ("a key for a certificate", sound.replace("\"server.pem\"", "\"server.key\""), 1, "server.key holds no certificate"),
+        ("a certificate for a key", sound.replace("\"server.key\"", "\"server.pem\""), 1, "server.pem holds no private key"),
+        ("a database without its folder", sound.replace("capsules.sqlite", "missing/capsules.sqlite"), 1, "store: "),
+    ] {
+        let (exit, text) = check(&files, &text);
+        assert_eq!(exit, code, "{what}: {text}");
+        assert!(text.starts_with("cdoc2-server: ") && text.contains(told), "{what}: {text}");
+    }
+    fs::write(files.path("server.key"), Authority::new().server().key.serialize_pem()).unwrap();
+    let (exit, text) = check(&files, &sound);
+    assert_eq!(exit, 1);
+    assert!(text.contains("is not the key of the certificate in"), "{text}");
+    assert_eq!(program("capsule", &files).output().unwrap().status.code(), Some(1));
+    assert_eq!(Command::new(env!("CARGO_BIN_EXE_cdoc2-server")).arg("capsules").output().unwrap().status.code(), Some(2));
+}
+
+/// The program while it serves.
+struct Running {
+    child: Child,
+    _output: BufReader<ChildStdout>,
+    sender: SocketAddr,
+    recipient: SocketAddr,
+}
+
+impl Running {
+    fn start(files: &Files, more: &str) -> Self {
+        fs::write(files.path("server.toml"), files.text(more)).unwrap();
+        let mut child = program("capsule", files).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let addresses: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let address = |name: &str| addresses[name].as_str().unwrap().parse().unwrap();
+        Self { child, _output: output, sender: address("sender"), recipient: address("recipient") }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Everything it wrote to its log, and its exit code, after it was told to stop.
+    fn stop(&mut self, signal: Signal) -> (Option<i32>, String) {
+        self.signal(signal);
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn log_is_json_and_says_nothing_personal() {
+    let files = Files::new();
+    let mari = files.authority.person(&PKCS_ECDSA_P384_SHA384);
+    let jaan = files.authority.person(&PKCS_ECDSA_P384_SHA384);
+    let capsule = mari.capsule(CapsuleType::EccSecp384r1);
+    let mut running = Running::start(&files, "[log]\nlevel = \"trace\"");
+    let http =
+        |address, identity: Option<&Identity>| tls(address, client_config(&files.authority, identity, &[&TLS13])).map(Http::new);
+    let mut sender = http(running.sender, None).unwrap();
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let response = sender.post(&capsule, &[&format!("traceparent: {trace}")]);
+    let path = response.header("location").unwrap().to_owned();
+    // A capsule with something wrong in it, and one that nobody can read.
+    assert_eq!(sender.post_text(&serde_json::to_string(&capsule).unwrap().replace("384", "256"), &[]).status, 400);
+    assert_eq!(sender.post_text(&format!("{PERSONAL_CODE} MAASIKAS"), &[]).status, 400);
+    assert_eq!(http(running.recipient, Some(&mari)).unwrap().get(&path).status, 200);
+    assert_eq!(http(running.recipient, Some(&jaan)).unwrap().get(&path).status, 404);
+    // Certificates that are refused have names, too.
+    for refused in [files.authority.late(), Authority::new().person(&PKCS_ECDSA_P384_SHA384)] {
+        assert!(http(running.recipient, Some(&refused)).unwrap().receive().is_none());
+    }
+    let (code, log) = running.stop(Signal::TERM);
+    assert_eq!(code, Some(0));
+
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let requests: Vec<_> = lines.iter().filter(|line| line["message"] == "request").collect();
+    assert_eq!(requests.len(), 5, "{log}");
+    let first = requests[0];
+    assert_eq!(first["method"], "POST");
+    assert_eq!(first["route"], "/key-capsules");
+    assert_eq!(first["status"], 201);
+    assert_eq!(first["listener"], "sender");
+    assert_eq!(first["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(first["parent_id"], "00f067aa0ba902b7");
+    assert_eq!(first["request_id"].as_str(), response.header("x-request-id"));
+    assert!(first["duration_us"].is_u64() && first["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{first}");
+    assert!(lines.iter().any(|line| line["message"] == "handshake failed"), "{log}");
+    assert!(lines.iter().any(|line| line["message"] == "stopped"), "{log}");
+
+    let id = path.rsplit('/').next().unwrap();
+    let key = fs::read_to_string(files.path("server.key")).unwrap();
+    let recipient = serde_json::to_value(&capsule).unwrap()["recipient_id"].as_str().unwrap().to_owned();
+    let secrets = [id, PERSONAL_CODE, "MAASIKAS", &recipient[..24], key.lines().nth(1).unwrap()];
+    for secret in secrets {
+        assert!(!log.contains(secret), "{secret} is in\n{log}");
+    }
+    // Nor in hexadecimal or as numbers, the usual ways in which octets are printed.
+    let octets = &mari.recipient_id()[1..9];
+    let hexadecimal: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+    let numbers = octets.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+    assert!(!log.contains(&hexadecimal) && !log.contains(&numbers), "{log}");
+}
+
+#[test]
+fn signals_reload_and_stop() {
+    let files = Files::new();
+    let mut running = Running::start(&files, "");
+    let shown = || {
+        let stream = tls(running.sender, client_config(&files.authority, None, &[&TLS13])).unwrap();
+        stream.conn.peer_certificates().unwrap()[0].clone().into_owned()
+    };
+    let first = shown();
+    let renewed = files.renew();
+    running.signal(Signal::HUP);
+    // The signal has no answer; the new certificate is one.
+    while shown() == first {
+        std::thread::yield_now();
+    }
+    assert_eq!(shown(), renewed);
+    let (code, log) = running.stop(Signal::INT);
+    assert_eq!(code, Some(0));
+    assert!(log.contains("certificates and keys loaded anew"), "{log}");
+}
