@@ -32,6 +32,7 @@ const ARROWS: &[(&str, Arrows)] = &[
     // nothing may depend on these
     ("cdoc2-tests", Arrows::ToAnything),
     ("cdoc2-benches", Arrows::ToAnything),
+    ("cdoc2-load", Arrows::ToAnything),
     ("panic-probe", Arrows::To(&[CORE, FIRMWARE])),
     ("xtask", Arrows::To(&[])),
 ];

@@ -1,0 +1,52 @@
+//! Load for a capsule server, and nginx beside it.
+#![doc = include_str!("../README.md")]
+
+mod capsule_server;
+mod compare;
+mod connection;
+mod drive;
+mod fill;
+mod measure;
+mod nginx;
+mod ocsp;
+mod outcome;
+mod peer;
+mod pki;
+mod population;
+mod process;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Load for a capsule server, and nginx beside it
+#[derive(Debug, Parser)]
+#[command(name = "load", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts the capsule server and nginx with the same settings, loads both in turn, and prints what came of it
+    Compare(compare::Options),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Command::Compare(options) = Arguments::parse().command;
+    let result = tokio::select! {
+        result = compare::compare(&options) => result,
+        // Ending here ends the servers, too.
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
