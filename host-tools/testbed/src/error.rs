@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::directory;
 use simulator::{ca, certificate, cli, personalise, state};
 
 /// Why there is no test bed, or something that it was asked for.
@@ -48,4 +49,16 @@ pub enum Error {
         /// What the operating system says.
         cause: io::Error,
     },
+    /// The capsule server does not start.
+    #[error(transparent)]
+    CapsuleServer(#[from] cdoc2_server::StartError),
+    /// Its configuration is not sound.
+    #[error(transparent)]
+    CapsuleServerConfig(#[from] cdoc2_server::config::Error),
+    /// The directory does not start, or does not do what it is told.
+    #[error(transparent)]
+    Directory(#[from] directory::Error),
+    /// The test bed has ended.
+    #[error("the test bed has ended")]
+    Over,
 }

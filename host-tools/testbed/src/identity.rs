@@ -24,6 +24,18 @@ pub enum Algorithm {
     Rsa,
 }
 
+impl Algorithm {
+    /// A name for files.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::P256 => "p256",
+            Self::P384 => "p384",
+            Self::P521 => "p521",
+            Self::Rsa => "rsa",
+        }
+    }
+}
+
 /// A private key, its certificate, and that of the intermediate which issued it.
 #[derive(Clone)]
 pub struct Identity {

@@ -1,17 +1,30 @@
-//! Everything that CDOC2 needs around it, on one machine and for tests.
+//! Everything that CDOC2 needs around it, on one machine and for tests: an authority with its OCSP responder, a directory, a capsule server, an
+//! organisation's policy service, and smart cards. One process, but for slapd; no root; this machine only; gone when [`Testbed`] is dropped.
 //!
 //! Nothing here is safe to rely on: keys lie in files, and whoever asks gets certificates.
 
 pub mod authority;
+mod background;
+mod capsule_server;
 pub mod card;
 pub mod content;
+pub mod directory;
 mod error;
 pub mod identity;
 mod key;
+mod loopback;
+pub mod ocsp;
+mod policy;
+mod testbed;
 
 pub use authority::Authority;
+pub use capsule_server::CapsuleServer;
 pub use card::Card;
+pub use directory::Directory;
 pub use error::Error;
 pub use identity::{Algorithm, Identity};
+pub use ocsp::Ocsp;
+pub use policy::PolicyService;
 pub use simulator::certificate::{Content, Subject, oid};
 pub use simulator::holder::{Holder, PersonalCode};
+pub use testbed::{KeyFiles, Options, SERVER_ID, Testbed};
