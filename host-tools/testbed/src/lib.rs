@@ -14,7 +14,7 @@ pub mod identity;
 mod key;
 mod loopback;
 pub mod ocsp;
-mod policy;
+pub mod policy;
 mod testbed;
 
 pub use authority::Authority;

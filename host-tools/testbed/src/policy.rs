@@ -23,6 +23,8 @@ use crate::{Error, Identity, loopback};
 
 /// How long a client may take for the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What it answers at first: the document that `cdoc2-client` describes.
+pub const DOCUMENT: &str = r#"{"version":1,"capsule_expires":"30d"}"#;
 /// The path of the document.
 const PATH: &str = "/cdoc2.json";
 
@@ -48,7 +50,7 @@ impl PolicyService {
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(|_| Error::Key)?;
         let (listener, address) = loopback::listen(spawner)?;
-        let shared = Arc::new(Mutex::new(Shared { status: 200, body: r#"{"expires":"P30D"}"#.into(), requests: 0 }));
+        let shared = Arc::new(Mutex::new(Shared { status: 200, body: DOCUMENT.into(), requests: 0 }));
         let router = Router::new().route(PATH, get(answer)).with_state(shared.clone());
         let listener = TlsListener { listener, acceptor: TlsAcceptor::from(Arc::new(config)) };
         spawner.spawn(async move {
@@ -64,7 +66,7 @@ impl PolicyService {
         format!("https://localhost:{}{PATH}", self.address.port())
     }
 
-    /// From now on, this is what it answers. At first it is `{"expires":"P30D"}`, with the status 200.
+    /// From now on, this is what it answers. At first it is [`DOCUMENT`], with the status 200.
     pub fn set(&self, status: u16, body: &str) {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         (shared.status, shared.body) = (status, body.into());
