@@ -2,6 +2,7 @@
 //!
 //! - [`ClientVerifier`] is a [`rustls::server::danger::ClientCertVerifier`].
 //! - [`Ocsp`] asks responders, remembers what they said, and decides by a [`Policy`].
+//! - [`Crls`] are looked at where no responder answers.
 //! - [`ocsp`] has the messages of both sides, and needs neither a network nor a clock.
 //!
 //! ```no_run
@@ -62,9 +63,10 @@
 //! `ocsp_breaker_open{responder}`, `client_certificates_total{outcome}`.
 //!
 //! # Sources
-//! RFC 6960 (OCSP), RFC 8954 and RFC 9654 (nonce), RFC 5280 (certificates).
+//! RFC 6960 (OCSP), RFC 8954 and RFC 9654 (nonce), RFC 5280 (certificates and revocation lists).
 
 pub mod clock;
+pub mod crl;
 mod http;
 pub mod issuer;
 mod metric;
@@ -73,6 +75,7 @@ pub mod service;
 pub mod verifier;
 
 pub use clock::{Clock, SystemClock};
+pub use crl::Crls;
 pub use issuer::Issuer;
 pub use metric::describe as describe_metrics;
 pub use service::{Ocsp, Policy, Settings};

@@ -245,3 +245,28 @@ fn to_wire_time(time: UnixTime) -> Result<GeneralizedTime, der::Error> {
 fn from_wire_time(time: &GeneralizedTime) -> UnixTime {
     UnixTime::since_unix_epoch(time.to_unix_duration())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extension(critical: bool) -> Extension {
+        Extension { extn_id: rfc6960::ID_PKIX_OCSP_NOCHECK, critical, extn_value: OctetString::new([5, 0]).unwrap() }
+    }
+
+    #[test]
+    fn extensions_that_are_not_known_must_not_be_critical() {
+        let sent = Nonce::random().unwrap();
+        let known = sent.to_extension().unwrap();
+        assert_eq!(nonce(&[extension(false), known.clone()]), Ok(Some(sent)));
+        assert_eq!(nonce(&[extension(false)]), Ok(None));
+        assert_eq!(nonce(&[known, extension(true)]), Err(ParseError::Critical(rfc6960::ID_PKIX_OCSP_NOCHECK)));
+    }
+
+    #[test]
+    fn extension_must_not_be_there_twice() {
+        let known = Nonce::random().unwrap().to_extension().unwrap();
+        assert_eq!(nonce(&[known.clone(), known]), Err(ParseError::Repeated(rfc6960::ID_PKIX_OCSP_NONCE)));
+        assert!(matches!(nonce(&[extension(false), extension(false)]), Err(ParseError::Repeated(_))));
+    }
+}

@@ -171,7 +171,7 @@ impl Failure {
     }
 }
 
-type Outcome = Result<Status, Failure>;
+pub(crate) type Outcome = Result<Status, Failure>;
 
 /// Asks, remembers and decides. Clones share everything.
 #[derive(Clone, Debug)]
@@ -245,9 +245,12 @@ impl Ocsp {
     /// # Errors
     /// It may not.
     pub async fn check(&self, question: &Question) -> Result<(), Denied> {
-        match self.recall(question) {
-            Some(decision) => decision,
-            None => self.ask_and_decide(question).await,
+        if let Some(decision) = self.recall(question) {
+            return decision;
+        }
+        match self.status(question).await {
+            Ok(status) => decided(verdict(status)),
+            Err(failure) => self.without_answer(question, failure, || None),
         }
     }
 
@@ -256,49 +259,47 @@ impl Ocsp {
         &self.0.runtime
     }
 
-    /// The same without looking at what is remembered first: after [`Self::recall`] gave `None`.
-    pub(crate) async fn ask_and_decide(&self, question: &Question) -> Result<(), Denied> {
-        let key = Key::new(&question.issuer, &question.serial);
-        let outcome = match self.ask(key, question) {
-            Ok(mut answer) => match answer.wait_for(Option::is_some).await {
-                Ok(outcome) => outcome.unwrap_or(Err(Failure::Internal)),
-                Err(_) => Err(Failure::Internal),
-            },
-            Err(failure) => Err(failure),
-        };
-        match outcome {
-            Ok(status) => decided(verdict(status)),
-            Err(failure) => self.without_answer(question, failure),
+    /// What the responder says, whatever is remembered.
+    pub(crate) async fn status(&self, question: &Question) -> Outcome {
+        let mut answer = self.ask(Key::new(&question.issuer, &question.serial), question)?;
+        match answer.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.unwrap_or(Err(Failure::Internal)),
+            Err(_) => Err(Failure::Internal),
         }
     }
 
-    /// What the policy makes of a certificate for which there is no answer.
+    /// Whether a certificate may be taken for which there is no answer: no, if the responder said so before; else as another
+    /// source says; else by the policy.
     ///
     /// # Errors
     /// It is refused.
-    pub(crate) fn without_answer(&self, question: &Question, failure: Failure) -> Result<(), Denied> {
+    pub(crate) fn without_answer(
+        &self,
+        question: &Question,
+        failure: Failure,
+        other_source: impl FnOnce() -> Option<Result<(), Denied>>,
+    ) -> Result<(), Denied> {
         let shared = &self.0;
         let now = shared.clock.now();
         let key = Key::new(&question.issuer, &question.serial);
         let last = shared.lock().cache.get_mut(&key).map(|entry| *entry);
-        let good = match last {
-            Some(entry) => match verdict(entry.status) {
-                Ok(()) => Some(entry),
-                Err(denied) => return decided(Err(denied)),
-            },
-            None => None,
-        };
+        if let Some(denied) = last.and_then(|entry| verdict(entry.status).err()) {
+            return decided(Err(denied));
+        }
+        if let Some(decision) = other_source() {
+            return decided(decision);
+        }
         let taken = match shared.settings.policy {
             Policy::Hard => false,
-            Policy::Grace(grace) => good.is_some_and(|entry| now < plus(entry.valid_until, grace)),
+            Policy::Grace(grace) => last.is_some_and(|good| now < plus(good.valid_until, grace)),
             Policy::Soft => true,
         };
-        if taken {
-            tracing::warn!(%failure, "a client certificate was taken without an answer of its OCSP responder");
-            metric::decision("accepted_without_answer");
-            return Ok(());
+        if !taken {
+            return decided(Err(Denied::NoAnswer(failure)));
         }
-        decided(Err(Denied::NoAnswer(failure)))
+        tracing::warn!(%failure, "a client certificate was taken without an answer of its OCSP responder");
+        metric::decision("accepted_without_answer");
+        Ok(())
     }
 
     /// Puts a question, unless the same is under way.
@@ -411,7 +412,7 @@ fn entry(verified: &Verified, max_age: Duration, now: UnixTime) -> Entry {
     Entry { status: verified.status, valid_until: verified.valid_until, stale_at, refresh_at: plus(now, lifetime * 3 / 4) }
 }
 
-const fn verdict(status: Status) -> Result<(), Denied> {
+pub(crate) const fn verdict(status: Status) -> Result<(), Denied> {
     match status {
         Status::Good => Ok(()),
         Status::Revoked { .. } => Err(Denied::Revoked),
@@ -419,7 +420,7 @@ const fn verdict(status: Status) -> Result<(), Denied> {
     }
 }
 
-fn decided(decision: Result<(), Denied>) -> Result<(), Denied> {
+pub(crate) fn decided(decision: Result<(), Denied>) -> Result<(), Denied> {
     metric::decision(match &decision {
         Ok(()) => "accepted",
         Err(Denied::Revoked) => "revoked",

@@ -26,9 +26,11 @@ use x509_cert::Certificate;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, KeyUsage};
 
+use crate::crl::Crls;
 use crate::issuer::{Issuer, sequence};
 use crate::metric;
-use crate::service::{Denied, Failure, Ocsp, Question};
+use crate::ocsp::Status;
+use crate::service::{Denied, Failure, Ocsp, Question, decided, verdict};
 
 /// Verifies client certificates: chain, dates, key usage `digitalSignature`, extended key usage `clientAuth` where there is one,
 /// then revocation.
@@ -37,6 +39,7 @@ pub struct ClientVerifier {
     hints: Vec<DistinguishedName>,
     intermediates: Vec<CertificateDer<'static>>,
     ocsp: Option<Ocsp>,
+    crls: Option<Arc<Crls>>,
     ocsp_of_intermediates: bool,
     anonymous: bool,
     waiting: Semaphore,
@@ -49,6 +52,7 @@ pub struct Builder {
     roots: Arc<RootCertStore>,
     intermediates: Vec<CertificateDer<'static>>,
     ocsp: Option<Ocsp>,
+    crls: Option<Arc<Crls>>,
     ocsp_of_intermediates: bool,
     anonymous: bool,
     max_waiting: usize,
@@ -83,6 +87,14 @@ impl Builder {
     #[must_use]
     pub fn ocsp(mut self, ocsp: Ocsp) -> Self {
         self.ocsp = Some(ocsp);
+        self
+    }
+
+    /// Looks at these lists where no responder answers, before the policy decides; or always, without OCSP: then a client of
+    /// whose issuer there is no list that holds is refused.
+    #[must_use]
+    pub fn crls(mut self, lists: Arc<Crls>) -> Self {
+        self.crls = Some(lists);
         self
     }
 
@@ -124,6 +136,7 @@ impl Builder {
             roots: self.roots,
             intermediates: self.intermediates,
             ocsp: self.ocsp,
+            crls: self.crls,
             ocsp_of_intermediates: self.ocsp_of_intermediates,
             anonymous: self.anonymous,
             waiting: Semaphore::new(self.max_waiting),
@@ -134,13 +147,14 @@ impl Builder {
 
 impl ClientVerifier {
     /// A verifier that trusts `roots` and checks signatures with `provider`. It takes no revocation into account until
-    /// [`Builder::ocsp`] is called.
+    /// [`Builder::ocsp`] or [`Builder::crls`] is called.
     #[must_use]
     pub fn builder(roots: impl Into<Arc<RootCertStore>>, provider: &CryptoProvider) -> Builder {
         Builder {
             roots: roots.into(),
             intermediates: Vec::new(),
             ocsp: None,
+            crls: None,
             ocsp_of_intermediates: false,
             anonymous: false,
             max_waiting: 128,
@@ -149,7 +163,8 @@ impl ClientVerifier {
     }
 
     fn verify(&self, certificate: &CertificateDer<'_>, presented: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Rejected> {
-        let intermediates: Vec<_> = presented.iter().chain(&self.intermediates).cloned().collect();
+        let intermediates: Vec<_> =
+            presented.iter().chain(&self.intermediates).map(|one| CertificateDer::from(one.as_ref())).collect();
         let end_entity = EndEntityCert::try_from(certificate)?;
         let path = end_entity.verify_for_usage(
             self.algorithms.all,
@@ -164,45 +179,59 @@ impl ClientVerifier {
         if !extension::<KeyUsage>(&parsed)?.is_some_and(|usage| usage.digital_signature()) {
             return Err(Rejected::KeyUsage);
         }
-        match &self.ocsp {
-            Some(ocsp) => self.check_revocation(ocsp, &parsed, &path),
-            None => Ok(()),
+        let listed = || {
+            let crls = self.crls.as_ref()?;
+            crls.look_up(&end_entity, self.algorithms.all, &self.roots.roots, &intermediates, now)
+        };
+        match (&self.ocsp, &self.crls) {
+            (Some(ocsp), _) => self.check_revocation(ocsp, &parsed, &path, listed),
+            (None, Some(_)) => Ok(decided(listed().unwrap_or(Err(Denied::NoAnswer(Failure::NoResponder))))?),
+            (None, None) => Ok(()),
         }
     }
 
-    /// From the client's certificate upwards.
-    fn check_revocation(&self, ocsp: &Ocsp, client: &Certificate, path: &VerifiedPath<'_>) -> Result<(), Rejected> {
-        let mut issuers = Vec::new();
-        let mut authorities = Vec::new();
-        for authority in path.intermediate_certificates() {
-            issuers.push(Issuer::new(&sequence(authority.subject())?, &authority.subject_public_key_info())?);
-            authorities.push(Certificate::from_der(&authority.der())?);
-        }
-        issuers.push(Issuer::from_anchor(path.anchor())?);
-
+    /// From the client's certificate upwards; `listed` is what revocation lists say of it.
+    fn check_revocation(
+        &self,
+        ocsp: &Ocsp,
+        client: &Certificate,
+        path: &VerifiedPath<'_>,
+        listed: impl Fn() -> Option<Result<(), Denied>>,
+    ) -> Result<(), Rejected> {
+        let authorities: Vec<_> = path.intermediate_certificates().collect();
         let depth = if self.ocsp_of_intermediates { authorities.len() + 1 } else { 1 };
-        for (certificate, issuer) in std::iter::once(client).chain(&authorities).zip(issuers).take(depth) {
+        let mut below = None;
+        for place in 0..depth {
+            let authority = authorities.get(place);
+            let issuer = match authority {
+                Some(authority) => Issuer::new(&sequence(authority.subject())?, &authority.subject_public_key_info())?,
+                None => Issuer::from_anchor(path.anchor())?,
+            };
+            let certificate = below.as_ref().unwrap_or(client);
             let serial = certificate.tbs_certificate().serial_number().clone();
-            self.wait_for(ocsp, &Question { issuer, serial, responder: responder(certificate)? })?;
+            let question = Question { issuer, serial, responder: responder(certificate)? };
+            match ocsp.recall(&question) {
+                Some(decision) => decision?,
+                None => match self.wait_for(ocsp, &question) {
+                    Ok(status) => decided(verdict(status))?,
+                    Err(failure) => ocsp.without_answer(&question, failure, || if place == 0 { listed() } else { None })?,
+                },
+            }
+            below = authority.map(|authority| Certificate::from_der(&authority.der())).transpose()?;
         }
         Ok(())
     }
 
-    fn wait_for(&self, ocsp: &Ocsp, question: &Question) -> Result<(), Denied> {
-        if let Some(decision) = ocsp.recall(question) {
-            return decision;
-        }
-        let Ok(_permit) = self.waiting.try_acquire() else {
-            return ocsp.without_answer(question, Failure::Busy);
-        };
+    fn wait_for(&self, ocsp: &Ocsp, question: &Question) -> Result<Status, Failure> {
+        let _permit = self.waiting.try_acquire().map_err(|_| Failure::Busy)?;
         match Handle::try_current() {
-            Err(_) => ocsp.runtime().block_on(ocsp.ask_and_decide(question)),
+            Err(_) => ocsp.runtime().block_on(ocsp.status(question)),
             Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
-                tokio::task::block_in_place(|| handle.block_on(ocsp.ask_and_decide(question)))
+                tokio::task::block_in_place(|| handle.block_on(ocsp.status(question)))
             }
             Ok(_) => {
                 tracing::error!("OCSP cannot be asked from a current-thread runtime");
-                ocsp.without_answer(question, Failure::Internal)
+                Err(Failure::Internal)
             }
         }
     }

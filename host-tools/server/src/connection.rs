@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
 use crate::capsules::Recipient;
@@ -32,13 +33,32 @@ pub(crate) struct Client {
     pub(crate) recipient: Option<Recipient>,
 }
 
-/// The end, in two steps.
+/// Connections that end together, in two steps.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stop {
+pub(crate) struct Group {
     /// Finish the request that was begun, take no more.
     pub(crate) gently: CancellationToken,
     /// Drop everything.
     pub(crate) now: CancellationToken,
+    pub(crate) connections: TaskTracker,
+}
+
+/// For connections to notice that they are dropped. One that waits for an OCSP responder does so later.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
+
+impl Group {
+    /// Lets requests finish for so long, then drops the connections that are left. How many these were.
+    pub(crate) async fn end(&self, limit: Duration) -> usize {
+        self.gently.cancel();
+        self.connections.close();
+        if tokio::time::timeout(limit, self.connections.wait()).await.is_ok() {
+            return 0;
+        }
+        let left = self.connections.len();
+        self.now.cancel();
+        let _ = tokio::time::timeout(FAREWELL, self.connections.wait()).await;
+        left
+    }
 }
 
 /// What all connections of a listener share.
@@ -49,7 +69,7 @@ pub(crate) struct Service {
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) router: Router,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) stop: Stop,
+    pub(crate) group: Group,
 }
 
 impl Service {
@@ -67,7 +87,7 @@ impl Service {
         let handshake = tokio::time::timeout(self.limits.handshake_timeout, TlsAcceptor::from(tls.current()).accept(stream));
         let result = tokio::select! {
             result = handshake => result,
-            () = self.stop.gently.cancelled() => return,
+            () = self.group.gently.cancelled() => return,
         };
         let outcome = match &result {
             Ok(Ok(_)) => Handshake::Done(begin.elapsed()),
@@ -109,8 +129,8 @@ impl Service {
         let result = loop {
             tokio::select! {
                 result = connection.as_mut() => break result,
-                () = self.stop.now.cancelled() => return,
-                () = self.stop.gently.cancelled(), if !ending => {}
+                () = self.group.now.cancelled() => return,
+                () = self.group.gently.cancelled(), if !ending => {}
                 () = lifetime.as_mut() => {
                     if ending {
                         return;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use ::metrics::Gauge;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
 
 use crate::connection::Service;
 use crate::metrics::{self, Handshake};
@@ -30,10 +29,10 @@ pub(crate) fn bind(name: &str, address: SocketAddr, backlog: u32) -> Result<TcpL
 }
 
 /// Serves connections until the service is told to stop.
-pub(crate) async fn run(socket: TcpListener, service: Arc<Service>, handshakes: Option<RateLimit>, connections: TaskTracker) {
+pub(crate) async fn run(socket: TcpListener, service: Arc<Service>, handshakes: Option<RateLimit>) {
     let slots = Arc::new(Semaphore::new(service.limits.connections.min(Semaphore::MAX_PERMITS)));
     let open = metrics::connections(service.name);
-    let stop = service.stop.gently.clone();
+    let stop = service.group.gently.clone();
     let accept = async {
         loop {
             let Ok(slot) = slots.clone().acquire_owned().await else { return };
@@ -52,7 +51,7 @@ pub(crate) async fn run(socket: TcpListener, service: Arc<Service>, handshakes: 
                 continue;
             }
             let (service, open) = (service.clone(), Open::one_more(&open));
-            connections.spawn(async move {
+            service.group.connections.clone().spawn(async move {
                 service.serve(stream, peer).await;
                 drop((open, slot));
             });

@@ -4,15 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::{Router, middleware};
+use axum::middleware;
 use revocation::Ocsp;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_util::task::TaskTracker;
 
 use crate::capsules::{self, Capsules};
 use crate::config::{Config, Limits};
-use crate::connection::{Service, Stop};
+use crate::connection::{FAREWELL, Group, Service};
 use crate::operations::{self, Operations};
 use crate::rate::RateLimit;
 use crate::requests::{Requests, observe};
@@ -34,11 +33,10 @@ pub struct Server {
     sender: Arc<Tls>,
     recipient: Arc<Tls>,
     ocsp: Option<Ocsp>,
-    /// For senders and recipients.
-    stop: Stop,
-    /// For operators, who see how the others stop.
-    operations_stop: Stop,
-    connections: TaskTracker,
+    /// Senders and recipients.
+    clients: Group,
+    /// They see how the others end.
+    operators: Group,
     /// Listeners, clean-up, upkeep: gone when this is dropped.
     tasks: JoinSet<()>,
 }
@@ -88,25 +86,29 @@ impl Server {
         let limits = Arc::new(config.limits.clone());
         let watched = Watched { store: store.clone(), timeout: limits.store_timeout };
         let capsules = Arc::new(Capsules { store: watched.clone(), expiry: config.expiry.clone(), limits: limits.clone() });
-        let (stop, operations_stop) = (Stop::default(), Stop::default());
+        let (clients, operators) = (Group::default(), Group::default());
         let (sender, recipient) = (Arc::new(Tls::new(loaded.sender)), Arc::new(Tls::new(loaded.recipient)));
         let mut tasks = JoinSet::new();
-        let connections = TaskTracker::new();
-        let mut listen = |name, socket: TcpListener, tls: Option<&Arc<Tls>>, router: Router, limits: &Arc<Limits>, stop: &Stop| {
-            let requests = match tls {
-                Some(_) => RateLimit::new(limits.requests_per_second, limits.request_burst),
-                None => None,
-            };
-            let handshakes = tls.and_then(|_| RateLimit::new(limits.handshakes_per_second, limits.handshake_burst));
-            let router = router.layer(middleware::from_fn_with_state(Arc::new(Requests::new(name, requests)), observe));
-            let service = Service { name, tls: tls.cloned(), router, limits: limits.clone(), stop: stop.clone() };
-            tasks.spawn(listener::run(socket, Arc::new(service), handshakes, connections.clone()));
+        for (name, socket, tls, router) in [
+            ("sender", sender_socket, &sender, capsules::sender(capsules.clone())),
+            ("recipient", recipient_socket, &recipient, capsules::recipient(capsules)),
+        ] {
+            let requests = Requests::new(name, RateLimit::new(limits.requests_per_second, limits.request_burst));
+            let router = router.layer(middleware::from_fn_with_state(Arc::new(requests), observe));
+            let service = Service { name, tls: Some(tls.clone()), router, limits: limits.clone(), group: clients.clone() };
+            let handshakes = RateLimit::new(limits.handshakes_per_second, limits.handshake_burst);
+            tasks.spawn(listener::run(socket, Arc::new(service), handshakes));
+        }
+        let operations = Operations { store: watched, metrics: handle.clone(), stopping: clients.gently.clone() };
+        let operations = operations::router(Arc::new(operations));
+        let service = Service {
+            name: "operations",
+            tls: None,
+            router: operations.layer(middleware::from_fn_with_state(Arc::new(Requests::new("operations", None)), observe)),
+            limits: Arc::new(Limits { connections: OPERATIONS_CONNECTIONS, ..config.limits.clone() }),
+            group: operators.clone(),
         };
-        listen("sender", sender_socket, Some(&sender), capsules::sender(capsules.clone()), &limits, &stop);
-        listen("recipient", recipient_socket, Some(&recipient), capsules::recipient(capsules), &limits, &stop);
-        let few = Arc::new(Limits { connections: OPERATIONS_CONNECTIONS, ..config.limits.clone() });
-        let operations = Operations { store: watched, metrics: handle.clone(), stopping: stop.gently.clone() };
-        listen("operations", operations_socket, None, operations::router(Arc::new(operations)), &few, &operations_stop);
+        tasks.spawn(listener::run(operations_socket, Arc::new(service), None));
 
         let clean_up = config.clean_up.clone();
         tasks.spawn(async move { store::clean_up::run(&*store, SystemTime::now, clean_up.interval, clean_up.batch).await });
@@ -125,7 +127,7 @@ impl Server {
             version = env!("CARGO_PKG_VERSION"),
             "listening"
         );
-        Ok(Self { addresses, config, sender, recipient, ocsp, stop, operations_stop, connections, tasks })
+        Ok(Self { addresses, config, sender, recipient, ocsp, clients, operators, tasks })
     }
 
     /// Whether a server would start: the files can be read, keys fit certificates, the database answers. Nothing listens, and the addresses are not
@@ -163,12 +165,11 @@ impl Server {
     /// Stops listening, lets accepted requests finish, at most `limits.shutdown_timeout`, and closes the database.
     pub async fn shutdown(mut self) {
         tracing::info!("stopping");
-        self.stop.gently.cancel();
-        self.connections.close();
-        let limit = self.config.limits.shutdown_timeout;
-        if tokio::time::timeout(limit, self.connections.wait()).await.is_err() {
-            tracing::warn!(connections = self.connections.len(), "some connections did not end in time");
+        let left = self.clients.end(self.config.limits.shutdown_timeout).await;
+        if left > 0 {
+            tracing::warn!(left, "connections did not end in time and were cut off");
         }
+        self.operators.end(FAREWELL).await;
         self.tasks.shutdown().await;
         tracing::info!("stopped");
     }
@@ -176,9 +177,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        for stop in [&self.stop, &self.operations_stop] {
-            stop.gently.cancel();
-            stop.now.cancel();
+        for group in [&self.clients, &self.operators] {
+            group.gently.cancel();
+            group.now.cancel();
         }
     }
 }

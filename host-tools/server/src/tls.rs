@@ -4,6 +4,7 @@
 //! open recorded sessions. Every handshake is a full one.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -172,6 +173,9 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, StartError>
 
 fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, StartError> {
     let text = read(file)?;
+    if fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o007 != 0) {
+        tracing::warn!(file = %file.display(), "everybody on this machine can read or change this private key: chmod o= it");
+    }
     PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
         fault(file, format_args!("holds no private key in PEM that is not encrypted (\"-----BEGIN PRIVATE KEY-----\")"))
     })

@@ -29,7 +29,7 @@ fn store(roots: &[&Owner]) -> RootCertStore {
     store
 }
 
-fn builder(root: &Owner) -> Builder {
+pub(crate) fn builder(root: &Owner) -> Builder {
     ClientVerifier::builder(store(&[root]), &aws_lc_rs::default_provider())
 }
 
@@ -89,13 +89,13 @@ async fn handshake(
 }
 
 /// The handshake of `owner`, who sends `chain` after the own certificate.
-async fn handshake_of(verifier: Builder, owner: &Owner, chain: &[&Owner]) -> Result<(), AlertDescription> {
+pub(crate) async fn handshake_of(verifier: Builder, owner: &Owner, chain: &[&Owner]) -> Result<(), AlertDescription> {
     let certificates = std::iter::once(owner).chain(chain.iter().copied()).map(|one| one.certificate.clone()).collect();
     handshake(verifier.build().unwrap(), Some((certificates, &owner.key))).await
 }
 
 /// A responder that says this of every certificate of `root`, and a service that asks it.
-async fn ocsp(root: &Arc<Owner>, status: Status, policy: Policy) -> (Peer, Ocsp) {
+pub(crate) async fn ocsp(root: &Arc<Owner>, status: Status, policy: Policy) -> (Peer, Ocsp) {
     ocsp_within(Duration::from_secs(60), root, status, policy).await
 }
 

@@ -1,5 +1,6 @@
 //! Responders, answers and handshakes, with certificates that are made for each test.
 
+mod crls;
 mod handshakes;
 mod openssl;
 mod peers;

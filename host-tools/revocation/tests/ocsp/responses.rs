@@ -264,6 +264,16 @@ fn refusals_come_through() {
 }
 
 #[test]
+fn response_of_another_type_is_told_apart() {
+    let root = Owner::root("root");
+    let mut octets = root.sign(said_by(&root, Status::Good));
+    let basic = [0x2B, 6, 1, 5, 5, 7, 0x30, 1, 1];
+    let place = octets.windows(basic.len()).position(|window| window == basic).unwrap();
+    octets[place + basic.len() - 1] = 9;
+    assert!(matches!(Response::parse(&octets), Err(ParseError::Type(_))));
+}
+
+#[test]
 fn request_comes_through() {
     let root = Owner::root("root").issuer();
     let certificates = [HashAlgorithm::Sha1, HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha512]

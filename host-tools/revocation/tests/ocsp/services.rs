@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use revocation::ocsp::build::refuse;
 use revocation::ocsp::{Fault, Nonce, NonceRule, RESPONSE_TYPE, Refusal, Status};
 use revocation::service::{BreakerSettings, Denied, Failure, HttpError, Question};
@@ -409,4 +410,42 @@ fn runtime_that_is_gone_is_no_answer() {
     runtime.shutdown_background();
     let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     assert_eq!(other.block_on(scene.check()), Err(Denied::NoAnswer(Failure::Internal)));
+}
+
+#[tokio::test]
+async fn everything_is_counted() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let page = recorder.handle();
+    // Whatever the service does here, it does on this thread.
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    revocation::describe_metrics();
+    let scene = Scene::with(|settings| {
+        settings.policy = Policy::Grace(Duration::from_secs(60));
+        settings.breaker = BreakerSettings { failures: 1, pause: Duration::from_secs(15) };
+    })
+    .await;
+    scene.check().await.unwrap();
+    scene.check().await.unwrap();
+    scene.peer.now(|_| Reply::HangUp);
+    scene.clock.forward(3600);
+    scene.check().await.unwrap();
+    assert!(scene.ocsp.check(&scene.question(8)).await.is_err());
+    let page = page.render();
+    let breaker = format!("ocsp_breaker_open{{responder=\"{}\"}} 1", scene.peer.url);
+    for line in [
+        "ocsp_requests_total{outcome=\"good\"} 1",
+        "ocsp_requests_total{outcome=\"http\"} 1",
+        "ocsp_requests_total{outcome=\"left_alone\"} 1",
+        "ocsp_cache_total{result=\"hit\"} 1",
+        "ocsp_cache_total{result=\"expired\"} 1",
+        "ocsp_cache_total{result=\"miss\"} 2",
+        "ocsp_decisions_total{decision=\"accepted\"} 2",
+        "ocsp_decisions_total{decision=\"accepted_without_answer\"} 1",
+        "ocsp_decisions_total{decision=\"refused_without_answer\"} 1",
+        "ocsp_pending_requests 0",
+        "ocsp_request_duration_seconds_count 2",
+        &breaker,
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line}\n{page}");
+    }
 }

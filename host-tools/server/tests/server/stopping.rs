@@ -55,6 +55,16 @@ fn request_that_never_ends_does_not_hold_it_up() {
 }
 
 #[test]
+fn operators_do_not_hold_it_up() {
+    // If the answer to "wait an hour" were yes, this test would not end.
+    let mut bed = Bed::with("[limits]\nshutdown_timeout = \"1h\"\nheader_timeout = \"1h\"");
+    let mut operations = bed.operations();
+    assert_eq!(operations.get("/healthz").status, 200);
+    bed.runtime.block_on(bed.server.take().unwrap().shutdown());
+    assert!(operations.is_closed());
+}
+
+#[test]
 fn dropping_it_ends_everything() {
     let mut bed = Bed::with("[limits]\nbody_timeout = \"1h\"");
     let (head, _) = halves(&bed);
