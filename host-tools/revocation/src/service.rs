@@ -366,7 +366,7 @@ struct Flight {
 impl Flight {
     async fn run(self, question: Question, url: String) {
         let start = Instant::now();
-        let answer = self.shared.exchange(&question, &url).await;
+        let answer = self.shared.exchange(&question, &url).await.and_then(|verified| self.newer(verified));
         metric::seconds(start.elapsed());
         metric::request(match &answer {
             Ok(verified) => status_name(verified.status),
@@ -395,6 +395,14 @@ impl Flight {
         }
         self.sender.send_replace(Some(answer.map(|verified| verified.status)));
     }
+
+    /// Refuses what was said before the certificate was revoked: a replay must not clear it.
+    fn newer(&self, verified: Verified) -> Result<Verified, Failure> {
+        let remembered = self.shared.lock().cache.get_mut(&self.key).map(|entry| *entry);
+        let revoked_later = remembered
+            .is_some_and(|entry| matches!(entry.status, Status::Revoked { .. }) && verified.this_update < entry.this_update);
+        if revoked_later { Err(Fault::Outdated.into()) } else { Ok(verified) }
+    }
 }
 
 impl Drop for Flight {
@@ -409,7 +417,13 @@ fn entry(verified: &Verified, max_age: Duration, now: UnixTime) -> Entry {
     let keep = if verified.status == Status::Unknown { max_age.min(UNKNOWN) } else { max_age };
     let stale_at = verified.valid_until.min(plus(now, keep));
     let lifetime = Duration::from_secs(stale_at.as_secs().saturating_sub(now.as_secs()));
-    Entry { status: verified.status, valid_until: verified.valid_until, stale_at, refresh_at: plus(now, lifetime * 3 / 4) }
+    Entry {
+        status: verified.status,
+        this_update: verified.this_update,
+        valid_until: verified.valid_until,
+        stale_at,
+        refresh_at: plus(now, lifetime * 3 / 4),
+    }
 }
 
 pub(crate) const fn verdict(status: Status) -> Result<(), Denied> {

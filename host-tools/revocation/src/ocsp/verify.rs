@@ -108,6 +108,9 @@ pub enum Fault {
     /// It does not hold any more.
     #[error("it has expired")]
     Expired,
+    /// The certificate was revoked after it.
+    #[error("it is older than the answer by which the certificate is revoked")]
+    Outdated,
 }
 
 impl BasicResponse {

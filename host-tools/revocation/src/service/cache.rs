@@ -37,6 +37,8 @@ impl fmt::Debug for Key {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) status: Status,
+    /// When it was so.
+    pub(super) this_update: UnixTime,
     /// Until when the responder says that it holds.
     pub(super) valid_until: UnixTime,
     /// From when on it is asked for anew before it is used.

@@ -318,6 +318,23 @@ async fn what_a_responder_said_is_never_softened() {
 }
 
 #[tokio::test]
+async fn old_answer_does_not_clear_who_was_revoked_since() {
+    let scene = Scene::with(|settings| settings.rules.nonce = NonceRule::Omitted).await;
+    scene.clock.forward(100);
+    scene.responder_says(revoked());
+    assert_eq!(scene.check().await, Err(Denied::Revoked));
+    scene.clock.forward(900);
+    let replay = |said_at| {
+        let root = Arc::clone(&scene.root);
+        scene.peer.now(move |request| Reply::ocsp(answer_to(request, &root, Status::Good, at(said_at))));
+    };
+    replay(NOON + 99);
+    assert_eq!(scene.check().await, Err(Denied::Revoked));
+    replay(NOON + 100);
+    assert_eq!(scene.check().await, Ok(()));
+}
+
+#[tokio::test]
 async fn unknown_certificate_is_asked_about_again_soon() {
     let scene = Scene::new(Policy::Hard).await;
     scene.responder_says(Status::Unknown);
