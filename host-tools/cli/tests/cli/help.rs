@@ -4,10 +4,11 @@ use std::process::Command;
 
 use crate::support::{PASSWORD, Sandbox, says};
 
+/// Those whose examples need nothing but files and a card.
 const COMMANDS: [&str; 8] = ["encrypt", "decrypt", "reencrypt", "inspect", "keygen", "token", "completions", "man"];
 
 /// The lines of a help text that begin with a prompt.
-fn examples(help: &str) -> Vec<String> {
+pub(crate) fn examples(help: &str) -> Vec<String> {
     help.lines().filter_map(|line| line.trim().strip_prefix("$ ")).map(str::to_owned).collect()
 }
 
@@ -75,7 +76,8 @@ fn manual_pages_are_sound() {
         );
     }
     assert!(sandbox.run("man inspect").done().text().contains(".SH JSON\n"));
-    for page in [""].into_iter().chain(COMMANDS) {
+    says(&sandbox.run("man recipients").done().text(), "[[directory]]");
+    for page in ["", "recipients"].into_iter().chain(COMMANDS) {
         sandbox.shell(&format!("cdoc2 man {page} > page")).done();
         // groff is not everywhere; where it is, it must find nothing to complain about.
         if let Ok(output) =

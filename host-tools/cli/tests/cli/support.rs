@@ -23,7 +23,8 @@ pub(crate) const OLD_PASSWORD: &str = "Parool-üks";
 const PASSWORD_CONTAINER: &[u8] = include_bytes!("../../../../tests/vectors/containers/hm130_pbkdf2-iter-1000.cdoc2");
 
 /// The environment variables that the program knows.
-pub(crate) const VARIABLES: [&str; 8] = [
+pub(crate) const VARIABLES: [&str; 9] = [
+    "CDOC2_CONFIG",
     "CDOC2_PASSWORD",
     "CDOC2_NEW_PASSWORD",
     "CDOC2_KEY_PASSWORD",

@@ -40,7 +40,12 @@ impl<'a> Person<'a> {
         }
     }
 
+    /// For a key that nobody has.
     pub(crate) fn certificate(&self) -> Vec<u8> {
+        self.certificate_for(&KeyPair::generate_for(self.algorithm).unwrap())
+    }
+
+    pub(crate) fn certificate_for(&self, key: &KeyPair) -> Vec<u8> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, self.name);
@@ -53,8 +58,7 @@ impl<'a> Person<'a> {
             let policies = vec![vec![ObjectIdentifier::new_unwrap(policy)]].to_der().unwrap();
             params.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 32], policies));
         }
-        let key = KeyPair::generate_for(self.algorithm).unwrap();
-        params.self_signed(&key).unwrap().der().to_vec()
+        params.self_signed(key).unwrap().der().to_vec()
     }
 }
 

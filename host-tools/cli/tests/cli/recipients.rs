@@ -1,0 +1,115 @@
+//! Recipients from directories: `cdoc2 recipients find`, and `-r id:`.
+
+use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
+
+use crate::help::examples;
+use crate::people::{DIGI_ID, MOBILE_ID, Person, Server};
+use crate::slapd::{Slapd, Tree};
+use crate::support::{Sandbox, says};
+
+const JAAN: &str = "JÕEORG,JAAN-KRISTJAN,38001085718";
+const JAANS_CODE: &str = "PNOEE-38001085718";
+
+/// A sandbox with a directory, a configuration for it in `cdoc2.toml`, and the key of Jaan's ID-card in `jaan.key`.
+fn sandbox() -> (Sandbox, Slapd) {
+    let server = Server::new();
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
+    let jaan = || Person::new(JAAN, JAANS_CODE);
+    let certificates = [
+        jaan().certificate_for(&key),
+        Person { policy: Some(DIGI_ID), ..jaan() }.certificate(),
+        Person { years: (2000, 2001), ..jaan() }.certificate(),
+    ];
+    let mut tree = Tree::new();
+    tree.add("Identity card", JAAN, JAANS_CODE, &certificates);
+    let phone = Person { policy: Some(MOBILE_ID), ..Person::new("TAMM,MARI,60001017727", "PNOEE-60001017727") };
+    tree.add("Mobile-ID", "TAMM,MARI,60001017727", "PNOEE-60001017727", &[phone.certificate()]);
+    let slapd = Slapd::start(&server, &tree, "");
+    let sandbox = Sandbox::new();
+    let configuration =
+        format!("[[directory]]\nname = \"SK\"\nurl = \"{}\"\nbase = \"c=EE\"\nauthorities = [\"ca.pem\"]\n", slapd.ldaps);
+    sandbox.write("cdoc2.toml", configuration);
+    sandbox.write("ca.der", &server.authority);
+    sandbox.openssl("x509 -inform DER -in ca.der -out ca.pem");
+    sandbox.write("jaan.key", key.serialize_pem());
+    sandbox.write("report.pdf", "report");
+    (sandbox, slapd)
+}
+
+#[test]
+fn certificates_are_listed_with_verdicts() {
+    let (sandbox, _slapd) = sandbox();
+    let run = sandbox.run("recipients find 38001085718 --config cdoc2.toml").done();
+    let text = run.text();
+    for line in ["Certificate 1: JÕEORG", "PNOEE-38001085718", "ID-card", "Digi-ID", "verdict:   taken", "left: expired", "SK"] {
+        says(&text, line);
+    }
+    assert_eq!((text.matches("Certificate ").count(), text.matches("taken").count()), (3, 2), "{text}");
+    says(&run.stderr(), "the directory \"SK\" (ldaps://localhost:");
+    assert!(!run.stderr().contains("38001085718"), "{}", run.stderr());
+
+    let json: serde_json::Value =
+        serde_json::from_str(&sandbox.run("recipients find --json 38001085718 --config cdoc2.toml").done().text()).unwrap();
+    assert_eq!((&json["schema"], &json["version"]), (&"cdoc2-recipients".into(), &1.into()));
+    let reasons: Vec<_> = json["candidates"].as_array().unwrap().iter().map(|candidate| &candidate["reason"]).collect();
+    assert_eq!(reasons, [&serde_json::Value::Null, &serde_json::Value::Null, &"expired".into()]);
+}
+
+#[test]
+fn certificates_are_saved_for_later() {
+    let (sandbox, _slapd) = sandbox();
+    sandbox.run("recipients find 38001085718 --output found --config cdoc2.toml").done();
+    let names = sandbox.names("found");
+    assert!(names.len() == 2 && names.iter().all(|name| name.starts_with("PNOEE-38001085718-")), "{names:?}");
+    sandbox.run(&format!("encrypt -o out.cdoc2 -r cert:found/{} -r cert:found/{} report.pdf", names[0], names[1])).done();
+    sandbox.run("decrypt out.cdoc2 -o opened --key jaan.key").done();
+    sandbox.run("recipients find 38001085718 --output found --config cdoc2.toml").failed(9);
+    sandbox.run("recipients find 38001085718 --output found --all --force --config cdoc2.toml").done();
+    assert_eq!(sandbox.names("found").len(), 3);
+}
+
+#[test]
+fn a_code_is_a_recipient() {
+    let (sandbox, _slapd) = sandbox();
+    let run = sandbox.run("encrypt -o out.cdoc2 -r id:38001085718 --config cdoc2.toml report.pdf").done();
+    says(&run.stderr(), "learns the personal code of recipient 1");
+    says(&run.stderr(), "left: expired");
+    assert!(!run.stderr().contains("38001085718"), "{}", run.stderr());
+    let json: serde_json::Value = serde_json::from_str(&sandbox.run("inspect --json out.cdoc2").done().text()).unwrap();
+    assert_eq!(json["records"].as_array().unwrap().len(), 2);
+    sandbox.run("decrypt out.cdoc2 -o opened --key jaan.key").done();
+    assert_eq!(sandbox.read("opened/report.pdf"), b"report");
+    sandbox.run("reencrypt out.cdoc2 -o next.cdoc2 --key jaan.key -r id:PNOEE-38001085718 --config cdoc2.toml").done();
+    sandbox.run("decrypt next.cdoc2 -o next --key jaan.key").done();
+}
+
+#[test]
+fn whoever_cannot_decrypt_is_no_recipient() {
+    let (sandbox, slapd) = sandbox();
+    for command in ["encrypt -o out.cdoc2 -r id:60001017727 report.pdf", "recipients find 60001017727"] {
+        let run = sandbox.run(&format!("{command} --config cdoc2.toml")).failed(4);
+        says(&run, "Mobile-ID cannot decrypt");
+    }
+    says(&sandbox.run("recipients find 10747013 --config cdoc2.toml").failed(4), "no directory that answered");
+    for wrong in ["recipients find 38001085719", "encrypt -o out.cdoc2 -r id:38001085719 report.pdf"] {
+        let run = sandbox.run(&format!("{wrong} --config cdoc2.toml")).failed(2);
+        assert!(!run.contains("learns") && !run.contains("38001085719"), "{}", run);
+    }
+    sandbox.write("empty.toml", "");
+    says(&sandbox.run("recipients find 38001085718 --config empty.toml").failed(2), "[[directory]]");
+    drop(slapd);
+    let run = sandbox.run("encrypt -o out.cdoc2 -r id:38001085718 --config cdoc2.toml report.pdf").failed(10);
+    says(&run, "the directory \"SK\" cannot be reached");
+    assert!(!sandbox.path("out.cdoc2").exists());
+}
+
+#[test]
+fn examples_work() {
+    let (sandbox, _slapd) = sandbox();
+    let examples = examples(&sandbox.run("recipients --help").done().text());
+    assert_eq!(examples.len(), 4);
+    for example in examples {
+        let run = sandbox.shell(&format!("export CDOC2_CONFIG=cdoc2.toml; {example}"));
+        assert_eq!(run.code(), Some(0), "{example}: {}", run.stderr());
+    }
+}
