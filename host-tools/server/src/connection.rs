@@ -10,10 +10,12 @@ use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
@@ -21,6 +23,7 @@ use tower::Service as _;
 use crate::capsules::Recipient;
 use crate::config::Limits;
 use crate::metrics::{self, Handshake};
+use crate::small_reads::SmallReads;
 use crate::tls::Tls;
 
 /// What a connection knows about its client. Every request carries it.
@@ -83,36 +86,49 @@ impl Service {
         let Some(tls) = &self.tls else {
             return self.http(stream, Client { address, has_certificate: false, recipient: None }).await;
         };
+        // In a box, since a handshake takes more memory than what comes after it, and gives it back.
+        let Some(stream) = Box::pin(self.handshake(tls.current(), stream, address)).await else { return };
+        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let recipient = certificate.and_then(Recipient::of);
+        let client = Client { address, has_certificate: certificate.is_some(), recipient };
+        self.http(stream, client).await;
+    }
+
+    /// The stream, if there is one in time.
+    async fn handshake(&self, config: Arc<ServerConfig>, stream: TcpStream, peer: SocketAddr) -> Option<TlsStream<TcpStream>> {
         let begin = Instant::now();
-        let handshake = tokio::time::timeout(self.limits.handshake_timeout, TlsAcceptor::from(tls.current()).accept(stream));
+        let handshake = tokio::time::timeout(self.limits.handshake_timeout, TlsAcceptor::from(config).accept(stream));
         let result = tokio::select! {
             result = handshake => result,
-            () = self.group.gently.cancelled() => return,
+            () = self.group.gently.cancelled() => return None,
         };
-        let outcome = match &result {
-            Ok(Ok(_)) => Handshake::Done(begin.elapsed()),
-            Ok(Err(_)) => Handshake::Failed,
-            Err(_) => Handshake::Timeout,
-        };
-        metrics::handshake(self.name, outcome);
         match result {
             Ok(Ok(stream)) => {
-                let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-                let recipient = certificate.and_then(Recipient::of);
-                let client = Client { address, has_certificate: certificate.is_some(), recipient };
-                self.http(stream, client).await;
+                metrics::handshake(self.name, Handshake::Done(begin.elapsed()));
+                Some(stream)
             }
             Ok(Err(error)) => {
-                tracing::debug!(listener = self.name, peer = %address, error = handshake_error(&error), "handshake failed")
+                metrics::handshake(self.name, Handshake::Failed);
+                tracing::debug!(listener = self.name, %peer, error = handshake_error(&error), "handshake failed");
+                None
             }
-            Err(_) => tracing::debug!(listener = self.name, peer = %address, "handshake took too long"),
+            Err(_) => {
+                metrics::handshake(self.name, Handshake::Timeout);
+                tracing::debug!(listener = self.name, %peer, "handshake took too long");
+                None
+            }
         }
     }
 
-    async fn http(&self, stream: impl AsyncRead + AsyncWrite + Unpin, client: Client) {
+    /// Not `async fn`: that would keep the stream's place after it was moved into the connection.
+    fn http<S: AsyncRead + AsyncWrite + Unpin + Send>(
+        &self,
+        stream: S,
+        client: Client,
+    ) -> impl Future<Output = ()> + Send + use<'_, S> {
         let address = client.address;
         let client = Arc::new(client);
-        let service = service_fn(|mut request: hyper::Request<Incoming>| {
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(client.clone());
             self.router.clone().call(request)
         });
@@ -122,27 +138,29 @@ impl Service {
             .header_read_timeout(self.limits.header_timeout)
             .max_buf_size(self.limits.header_len)
             .max_headers(self.limits.header_fields);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-        // Ends connections whose client does not read its answers, and those whose certificate was checked long ago.
-        let mut lifetime = pin!(tokio::time::sleep(self.limits.connection_lifetime));
-        let mut ending = false;
-        let result = loop {
-            tokio::select! {
-                result = connection.as_mut() => break result,
-                () = self.group.now.cancelled() => return,
-                () = self.group.gently.cancelled(), if !ending => {}
-                () = lifetime.as_mut() => {
-                    if ending {
-                        return;
+        let mut connection = Box::pin(builder.serve_connection(SmallReads::new(stream), service));
+        async move {
+            // Ends connections whose client does not read its answers, and those whose certificate was checked long ago.
+            let mut lifetime = pin!(tokio::time::sleep(self.limits.connection_lifetime));
+            let mut ending = false;
+            let result = loop {
+                tokio::select! {
+                    result = connection.as_mut() => break result,
+                    () = self.group.now.cancelled() => return,
+                    () = self.group.gently.cancelled(), if !ending => {}
+                    () = lifetime.as_mut() => {
+                        if ending {
+                            return;
+                        }
                     }
                 }
+                ending = true;
+                connection.as_mut().graceful_shutdown();
+                lifetime.as_mut().reset(tokio::time::Instant::now() + self.limits.shutdown_timeout.max(FAREWELL));
+            };
+            if let Err(error) = result {
+                tracing::debug!(listener = self.name, peer = %address, %error, "connection ended");
             }
-            ending = true;
-            connection.as_mut().graceful_shutdown();
-            lifetime.as_mut().reset(tokio::time::Instant::now() + self.limits.shutdown_timeout.max(Duration::from_secs(1)));
-        };
-        if let Err(error) = result {
-            tracing::debug!(listener = self.name, peer = %address, %error, "connection ended");
         }
     }
 }

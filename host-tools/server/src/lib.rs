@@ -14,6 +14,7 @@ mod rate;
 mod refusal;
 mod requests;
 mod server;
+mod small_reads;
 pub mod store;
 mod tls;
 mod watched;
