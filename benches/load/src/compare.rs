@@ -188,22 +188,34 @@ impl Scene {
         let target = Arc::new(Target { address, clients: clients(&pin, &population, true)? });
         peers.push(Peer::new(NGINX, program, target, None)?);
 
-        let line = match &options.postgresql {
-            Some(url) => format!("postgresql = {}", toml_string(url)),
-            None => format!("sqlite = {}", toml_string(&folder.path().join("capsules.sqlite").to_string_lossy())),
-        };
         say(&format!("{capsules} capsules"));
-        let store = cdoc2_server::store::open(&toml::from_str(&line)?).await?;
-        fill::fill(&store, &population, schedule.expiring).await?;
+        let filling = schedule.expiring;
+        let stores = match &options.postgresql {
+            Some(url) => {
+                let line = format!("postgresql = {}", toml_string(url));
+                fill::fill(&open(&line).await?, &population, filling).await?;
+                [line.clone(), line]
+            }
+            None => {
+                let files = ["one.sqlite", "other.sqlite"].map(|name| folder.path().join(name));
+                let lines = files.each_ref().map(|file| format!("sqlite = {}", toml_string(&file.to_string_lossy())));
+                fill::fill(&open(&lines[0]).await?, &population, filling).await?;
+                // Each server has a file of its own: two would wait for one another's locks, and forget what they had read.
+                std::fs::copy(&files[0], &files[1])?;
+                lines
+            }
+        };
+        let store = open(&stores[0]).await?;
 
         let program = match &options.server {
             Some(program) => program.clone(),
             None => build()?,
         };
         let responder = Responder::start(authority.ocsp()?).await?;
-        for (name, place, ocsp) in [(OCSP_ON, "ocsp", Some(responder.url.as_str())), (OCSP_OFF, "no-ocsp", None)] {
+        let kinds = [(OCSP_ON, "ocsp", Some(responder.url.as_str())), (OCSP_OFF, "no-ocsp", None)];
+        for ((name, place, ocsp), store) in kinds.into_iter().zip(&stores) {
             say(name);
-            let settings = Settings { store: &line, ocsp };
+            let settings = Settings { store, ocsp };
             let (program, addresses) =
                 capsule_server::start(&program, &folder.path().join(place), &certificate, &root, settings).await?;
             let recipient = Arc::new(Target { address: addresses.recipient, clients: clients(&pin, &population, true)? });
@@ -454,6 +466,11 @@ fn latency(load: &str, server: &str, measured: &Measured) -> Goal {
 fn clients(pin: &Arc<Pin>, population: &Population, certified: bool) -> std::result::Result<Vec<Client>, rustls::Error> {
     let recipients = population.recipients().iter().enumerate();
     recipients.map(|(number, recipient)| Client::new(pin, number, certified.then_some(&**recipient))).collect()
+}
+
+/// The store that a line of the section `[store]` says.
+async fn open(line: &str) -> Result<Arc<dyn Store>> {
+    Ok(cdoc2_server::store::open(&toml::from_str(line)?).await?)
 }
 
 /// Builds the capsule server as a release, where cargo puts it.
