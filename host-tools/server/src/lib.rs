@@ -13,6 +13,7 @@ mod operations;
 mod rate;
 mod refusal;
 mod requests;
+pub mod routes;
 mod server;
 mod small_reads;
 pub mod store;

@@ -6,6 +6,7 @@ mod documents;
 mod limits;
 mod operations;
 mod program;
+mod routes;
 mod stopping;
 mod support;
 mod tls;
