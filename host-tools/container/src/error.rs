@@ -96,6 +96,14 @@ pub enum Error {
         /// Why, by whoever talks to the server.
         reason: ServerError,
     },
+    /// The capsule of a record cannot be had from the server that keeps it.
+    #[error("the capsule server {server:?}: {reason}")]
+    NotFetched {
+        /// The server's id as it stands in the container.
+        server: String,
+        /// Why, by whoever talks to the server.
+        reason: ServerError,
+    },
     /// The header would be longer than the format allows.
     #[error("too many recipients: the header would exceed 1 MiB")]
     HeaderTooLong,
@@ -186,7 +194,7 @@ impl Error {
                 archive::ErrorKind::Limit => Kind::Limit,
                 archive::ErrorKind::Io => Kind::Io,
             },
-            Self::Server { .. } => Kind::Server,
+            Self::Server { .. } | Self::NotFetched { .. } => Kind::Server,
             Self::HeaderTooLong | Self::PayloadTooLong => Kind::Limit,
             Self::Key(keys::Error::Io(_))
             | Self::ReadContainer(_)

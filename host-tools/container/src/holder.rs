@@ -41,7 +41,8 @@ impl Unlock {
     }
 
     /// The key with the bound on password hashing that it works under, over all its records.
-    pub(crate) fn holder(&self, max_kdf_iterations: u32) -> Holder<'_> {
+    #[must_use]
+    pub fn holder(&self, max_kdf_iterations: u32) -> Holder<'_> {
         Holder { unlock: self, max_kdf_iterations, kdf_iterations: 0 }
     }
 }
@@ -60,7 +61,8 @@ impl UnlockError for Error {
 }
 
 /// An [`Unlock`] at work.
-pub(crate) struct Holder<'u> {
+#[derive(Debug)]
+pub struct Holder<'u> {
     unlock: &'u Unlock,
     max_kdf_iterations: u32,
     /// Those that were run.

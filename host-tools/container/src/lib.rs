@@ -25,7 +25,7 @@ mod spool;
 pub use container::{Authentic, Container, Unlocked};
 pub use encrypt::{Summary, encrypt, encrypt_with_server};
 pub use error::{Error, Kind, NoRecord};
-pub use holder::{Unlock, UnlockError};
+pub use holder::{Holder, Unlock, UnlockError};
 pub use input::{InputFile, check_distinct, collect};
 pub use recipient::{MIN_SYMMETRIC_KEY_LEN, Recipient};
 pub use selection::Selection;

@@ -51,10 +51,7 @@ impl PrivateKey {
     /// [`Error::PassphraseNeeded`]: the passphrase is empty. [`Error::Random`]: the generator failed.
     pub fn to_pem(&self, passphrase: Option<&[u8]>) -> Result<Zeroizing<String>, Error> {
         const FAILED: Error = Error::Malformed("the key cannot be encoded");
-        let der = match self {
-            Self::Ec(key) => key.to_pkcs8()?,
-            Self::Rsa(key) => key.to_pkcs8()?,
-        };
+        let der = self.to_pkcs8()?;
         let Some(passphrase) = passphrase else {
             return Ok(Zeroizing::new(encode_string(PrivateKeyInfoRef::PEM_LABEL, LineEnding::LF, &der).map_err(|_| FAILED)?));
         };
@@ -67,6 +64,17 @@ impl PrivateKey {
         let info = PrivateKeyInfoRef::from_der(&der).map_err(|_| FAILED)?;
         let encrypted = info.encrypt_with_params(parameters, passphrase).map_err(|_| FAILED)?;
         encrypted.to_pem(EncryptedPrivateKeyInfoRef::PEM_LABEL, LineEnding::LF).map_err(|_| FAILED)
+    }
+
+    /// The key in PKCS#8 DER, not encrypted, for a library that signs with it.
+    ///
+    /// # Errors
+    /// None for a key that was parsed or generated here.
+    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        match self {
+            Self::Ec(key) => key.to_pkcs8(),
+            Self::Rsa(key) => key.to_pkcs8(),
+        }
     }
 }
 
