@@ -22,8 +22,8 @@ const ARROWS: &[(&str, Arrows)] = &[
     ("libusb-shim", Arrows::To(&["simulator", "token-fw", "token-proto"])),
     ("cdoc2", Arrows::To(&[CORE])),
     ("cdoc2-api", Arrows::To(&[])),
-    // simulator and test bed in its tests only
-    ("cdoc2-client", Arrows::To(&["cdoc2", "cdoc2-api", "token-proto", "simulator", "cdoc2-testbed"])),
+    // simulator, server and test bed in its tests only
+    ("cdoc2-client", Arrows::To(&["cdoc2", "cdoc2-api", "token-proto", "simulator", "cdoc2-server", "cdoc2-testbed"])),
     ("revocation", Arrows::To(&[])),
     // it cannot link decryption
     ("cdoc2-server", Arrows::To(&["cdoc2-api", "revocation"])),

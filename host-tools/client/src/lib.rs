@@ -4,15 +4,20 @@
 //!   with the applet that knows CDOC2.
 //! - [`directory`]: directories of certificates over LDAP, asked by [codes](person_code) and names.
 //! - [`pkcs11`]: whatever has a PKCS#11 module.
+//! - [`capsule_server`]: capsules that wait on a server; [`policy`]: until when.
 //! - [`config`]: what is set once: capsule servers, the policy service, directories.
 //!
 //! Both end in a [`KeyHolder`](cdoc2::core::holder::KeyHolder), with which [`Container::unlock_with`](cdoc2::Container::unlock_with) opens a
 //! container. A PIN is asked for only when a record of the container is for the key, and at most once.
 
+pub mod capsule_server;
 pub mod config;
 pub mod directory;
 pub mod person_code;
 pub mod pkcs11;
+pub mod policy;
+pub mod tls;
 pub mod token;
 
 mod sender;
+mod signature;

@@ -318,6 +318,24 @@ pub const fn agree(data: &[u8; AGREE_LEN]) -> Command<'_> {
     Command::new(0x00, ins::PERFORM_SECURITY_OPERATION, 0x80, 0x86).with_data(data).with_le(48)
 }
 
+/// INTERNAL AUTHENTICATE with the authentication key, 2018: the answer is the signature of `hash`, [`SIGNATURE_LEN`] octets.
+#[must_use]
+pub const fn internal_authenticate(hash: &[u8; HASH_LEN]) -> Command<'_> {
+    Command::new(0x00, ins::INTERNAL_AUTHENTICATE, 0x00, 0x00).with_data(hash).with_le(256)
+}
+
+/// PSO: HASH, 2025: `object` is the tag 90, a length and the hash that the next command signs.
+#[must_use]
+pub const fn set_hash(object: &[u8]) -> Command<'_> {
+    Command::new(0x00, ins::PERFORM_SECURITY_OPERATION, 0x90, 0xA0).with_data(object)
+}
+
+/// PSO: COMPUTE DIGITAL SIGNATURE of the hash that was given before, 2025: the answer is [`SIGNATURE_LEN`] octets.
+#[must_use]
+pub const fn compute_signature_of_hash() -> Command<'static> {
+    Command::new(0x00, ins::PERFORM_SECURITY_OPERATION, 0x9E, 0x9A).with_le(256)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

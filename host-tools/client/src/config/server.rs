@@ -1,5 +1,7 @@
 //! Capsule servers as a configuration lists them.
 
+use std::time::SystemTime;
+
 use cdoc2_api::CapsuleType;
 use reqwest::Url;
 use rustls::pki_types::CertificateDer;
@@ -7,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Document, Error};
+use crate::tls::not_after;
 
 /// The kinds of capsules that version 3.1.1 of the interface has: what a server takes whose entry names none.
 pub const ALL_CAPSULE_TYPES: [CapsuleType; 4] =
@@ -27,6 +30,14 @@ pub struct Server {
     pub certificates: Vec<CertificateDer<'static>>,
     /// The kinds of capsules that it takes.
     pub capsule_types: Vec<CapsuleType>,
+}
+
+impl Server {
+    /// Until when each of the pinned certificates is valid.
+    #[must_use]
+    pub fn pins_not_after(&self) -> Vec<SystemTime> {
+        self.certificates.iter().filter_map(|pin| not_after(pin)).collect()
+    }
 }
 
 /// `[[server]]`.

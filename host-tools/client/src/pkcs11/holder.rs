@@ -8,20 +8,25 @@ use cdoc2::core::wire::capsule::{Capsule, EccPublicKeyCapsule, EllipticCurve};
 use cdoc2::core::wire::envelope::Envelope;
 use cdoc2::core::wire::header::RecipientRecord;
 use cdoc2::core::{Feature, derive};
-use cdoc2::keys::oaep_unpad_kek;
+use cdoc2::keys::{PublicKey, oaep_unpad_kek};
 use cryptoki::error::{Error as Cryptoki, RvError};
 use cryptoki::mechanism::elliptic_curve::{EcKdf, Ecdh1DeriveParams};
-use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource};
+use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::{RawAuthPin, Ulong};
+use rustls::SignatureScheme;
+use rustls::pki_types::CertificateDer;
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
 use super::key::Key;
 use super::{Choice, Error, Module};
+use crate::capsule_server::{Authenticate, Credentials, Error as ServerError, Failure, ecdsa_scheme};
 use crate::sender;
+use crate::signature::ecdsa_der;
 
 /// A question for the PIN of a token.
 #[derive(Clone, Debug)]
@@ -160,6 +165,58 @@ impl<D: Dialogue> KeyHolder for ModuleHolder<'_, D> {
             _ => return Err(unsupported()),
         };
         Ok(Released::Kek(kek))
+    }
+}
+
+impl<D: Dialogue> Authenticate for ModuleHolder<'_, D> {
+    fn credentials(&mut self, record: &RecipientRecord<'_>) -> Result<Credentials, Failure<Error>> {
+        let key = self.key_for(record).ok_or(ServerError::NoCertificate)?;
+        let certificate = key.certificate.clone().ok_or(ServerError::NoCertificate)?;
+        let (mechanism, scheme, lacking) = match &key.public_key {
+            PublicKey::Ec(key) => {
+                (MechanismType::ECDSA, ecdsa_scheme(key.curve()), "the module does not sign with it (it lacks CKM_ECDSA)")
+            }
+            PublicKey::Rsa(_) => (
+                MechanismType::RSA_PKCS_PSS,
+                SignatureScheme::RSA_PSS_SHA256,
+                "TLS 1.3 wants RSA-PSS, and the module lacks CKM_RSA_PKCS_PSS",
+            ),
+        };
+        let slot = key.slot;
+        let context = self.module.context().map_err(Failure::Holder)?;
+        let mechanisms = context.get_mechanism_list(slot).map_err(|error| Failure::Holder(error.into()))?;
+        if !mechanisms.contains(&mechanism) {
+            return Err(ServerError::CannotAuthenticate(lacking).into());
+        }
+        self.log_in(slot).map_err(Failure::Holder)?;
+        Ok(Credentials { chain: vec![CertificateDer::from(certificate)], schemes: vec![scheme] })
+    }
+
+    fn sign(&mut self, record: &RecipientRecord<'_>, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, Failure<Error>> {
+        let (Some(key), Some((_, session))) = (self.key_for(record), &self.session) else {
+            return Err(Failure::Holder(Error::NoPrivateKey));
+        };
+        sign(session, key, scheme, message).map_err(Failure::Holder)
+    }
+}
+
+/// A signature in the form of TLS. The module gets the hash: not every one can compute it.
+fn sign(session: &Session, key: &Key, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, Error> {
+    let private_key = key.private_key(session)?;
+    let ecdsa = |hash: &[u8]| {
+        let signature = session.sign(&Mechanism::Ecdsa, private_key, hash)?;
+        ecdsa_der(&signature).ok_or(Error::Refused("the signature is none".to_owned()))
+    };
+    match scheme {
+        SignatureScheme::ECDSA_NISTP256_SHA256 => ecdsa(&Sha256::digest(message)),
+        SignatureScheme::ECDSA_NISTP384_SHA384 => ecdsa(&Sha384::digest(message)),
+        SignatureScheme::ECDSA_NISTP521_SHA512 => ecdsa(&Sha512::digest(message)),
+        _ => {
+            let hash = Sha256::digest(message);
+            let s_len = Ulong::try_from(hash.len()).map_err(Error::from)?;
+            let parameters = PkcsPssParams { hash_alg: MechanismType::SHA256, mgf: PkcsMgfType::MGF1_SHA256, s_len };
+            Ok(session.sign(&Mechanism::RsaPkcsPss(parameters), private_key, &hash)?)
+        }
     }
 }
 

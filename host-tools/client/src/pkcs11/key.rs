@@ -14,6 +14,8 @@ use super::Error;
 pub(super) struct Key {
     pub(super) slot: Slot,
     pub(super) public_key: PublicKey,
+    /// Its certificate in DER, where that is what the token shows.
+    pub(super) certificate: Option<Vec<u8>>,
     /// `CKA_ID`, by which its private half is found; perhaps empty.
     id: Vec<u8>,
     /// `CKA_LABEL`, by which it is found then.
@@ -27,13 +29,18 @@ impl Key {
         for class in [ObjectClass::CERTIFICATE, ObjectClass::PUBLIC_KEY] {
             for object in session.find_objects(&[Attribute::Class(class)])? {
                 let attributes = Attributes::read(object, session)?;
-                let public_key = if class == ObjectClass::CERTIFICATE {
-                    Certificate::parse(&attributes.value).ok().map(|certificate| certificate.public_key().clone())
-                } else {
-                    attributes.public_key()
+                let certificate = match class {
+                    ObjectClass::CERTIFICATE => Certificate::parse(&attributes.value).ok(),
+                    _ => None,
+                };
+                let public_key = match &certificate {
+                    Some(certificate) => Some(certificate.public_key().clone()),
+                    None if class == ObjectClass::CERTIFICATE => None,
+                    None => attributes.public_key(),
                 };
                 if let Some(public_key) = public_key {
-                    keys.push(Self { slot, public_key, id: attributes.id, label: attributes.label });
+                    let certificate = certificate.map(|certificate| certificate.as_der().to_vec());
+                    keys.push(Self { slot, public_key, certificate, id: attributes.id, label: attributes.label });
                 }
             }
         }

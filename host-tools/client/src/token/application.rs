@@ -41,12 +41,20 @@ impl Application {
         if (self, pin) != (Self::Cdoc2, PinRef::Pin2) {
             return Ok(self);
         }
+        self.id_card(channel)?.ok_or(Error::NoSuchPin(pin))
+    }
+
+    /// The ID-card that it is, or that is beside the applet that knows CDOC2.
+    pub(super) fn id_card(self, channel: &mut Channel<'_>) -> Result<Option<Self>, Error> {
+        if self != Self::Cdoc2 {
+            return Ok(Some(self));
+        }
         for application in [Self::Esteid2018, Self::Esteid2025] {
             if select(channel, application.aid(PinRef::Pin1))? == Status::Success {
-                return Ok(application);
+                return Ok(Some(application));
             }
         }
-        Err(Error::NoSuchPin(pin))
+        Ok(None)
     }
 
     /// What to select before a command about `pin`. PIN2 of 2018 is known in the application for signatures alone.

@@ -10,6 +10,7 @@ use cdoc2::core::wire::envelope::Envelope;
 use cdoc2::core::wire::header::RecipientRecord;
 use cdoc2::core::{Feature, derive};
 use cdoc2::keys::{Certificate, PublicKey};
+use token_proto::esteid::{HASH_LEN, SIGNATURE_LEN};
 use token_proto::{KeyRef, PinRef, Profile};
 
 use super::apdu::Channel;
@@ -223,6 +224,16 @@ impl Token {
                 let kek = derive::kek_from_shared_secret(&shared, capsule.recipient_public_key, capsule.sender_public_key)?;
                 Ok(Released::Kek(kek))
             }
+        })
+    }
+
+    /// Signs `hash` with the authentication key and PIN1, for TLS client authentication: `r || s` on secp384r1.
+    pub(super) fn authenticate(&mut self, pin: &Pin, hash: &[u8; HASH_LEN]) -> Result<[u8; SIGNATURE_LEN], Error> {
+        self.once(|application, channel| {
+            let Some(id_card) = application.id_card(channel)? else {
+                return Err(Error::Nonsense("an authentication key without an ID-card"));
+            };
+            esteid::authenticate(id_card, pin, hash, channel)
         })
     }
 

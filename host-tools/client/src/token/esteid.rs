@@ -1,9 +1,9 @@
-//! The Estonian ID-card: its certificate, its document number, ECDH with its authentication key.
+//! The Estonian ID-card: its certificate, its document number, ECDH and ECDSA with its authentication key.
 
 use cdoc2::core::key::SharedSecret;
 use cdoc2::core::{Curve, Field};
 use cdoc2::keys::Certificate;
-use token_proto::esteid::{self, AGREE_LEN, Environment, Fcp, file};
+use token_proto::esteid::{self, AGREE_LEN, Environment, Fcp, HASH_LEN, SIGNATURE_LEN, file};
 use token_proto::{Command, KeyRef, Profile, Status, aid, ins, tlv};
 
 use super::apdu::{Channel, SHORT_LE};
@@ -81,21 +81,12 @@ fn read_file(profile: Profile, path: &[u16], channel: &mut Channel<'_>) -> Resul
 
 /// ECDH of the authentication key, on secp384r1, with the point `peer`. At most five commands.
 pub(super) fn agree(application: Application, pin: &Pin, peer: &[u8], channel: &mut Channel<'_>) -> Result<SharedSecret, Error> {
-    let profile = application.profile();
     let mut data = [0; AGREE_LEN];
     match data.get_mut(1..).filter(|place| place.len() == peer.len()) {
         Some(place) => place.copy_from_slice(peer),
         None => return Err(cdoc2::Error::Malformed(Field::SenderPublicKey).into()),
     }
-    let authentication = match profile {
-        Profile::Esteid2018V1 => aid::ESTEID_AUTHENTICATION,
-        Profile::Esteid2025 => aid::ESTEID_2025,
-    };
-    match select(channel, authentication)? {
-        Status::Success => application.verify(PinRef::Pin1, pin, channel)?,
-        status => return Err(Error::Status { command: "SELECT", status }),
-    }
-    channel.send(Environment::Agree.set(profile))?.done("MANAGE SECURITY ENVIRONMENT")?;
+    prepare(application, Environment::Agree, pin, channel)?;
     let answer = channel.send(esteid::agree(&data))?;
     if answer.status == Status::IncorrectDataParameter {
         return Err(cdoc2::Error::Malformed(Field::SenderPublicKey).into());
@@ -108,4 +99,42 @@ pub(super) fn agree(application: Application, pin: &Pin, peer: &[u8], channel: &
         octets.copy_from_slice(&x);
         Ok(())
     })
+}
+
+/// ECDSA of the authentication key over `hash`, as TLS wants it from secp384r1: `r || s`. At most five commands.
+pub(super) fn authenticate(
+    application: Application,
+    pin: &Pin,
+    hash: &[u8; HASH_LEN],
+    channel: &mut Channel<'_>,
+) -> Result<[u8; SIGNATURE_LEN], Error> {
+    prepare(application, Environment::Authenticate, pin, channel)?;
+    let (name, answer) = match application.profile() {
+        Profile::Esteid2018V1 => ("INTERNAL AUTHENTICATE", channel.send(esteid::internal_authenticate(hash))?),
+        Profile::Esteid2025 => {
+            // The hash goes first, as a data object (ISO 7816-8, 11.8), and is signed by a command of its own.
+            let mut object = [0; 2 + HASH_LEN];
+            object[..2].copy_from_slice(&[0x90, HASH_LEN as u8]);
+            object[2..].copy_from_slice(hash);
+            channel.send(esteid::set_hash(&object))?.done("PERFORM SECURITY OPERATION: HASH")?;
+            ("PERFORM SECURITY OPERATION", channel.send(esteid::compute_signature_of_hash())?)
+        }
+    };
+    let signature = answer.done(name)?;
+    signature.as_array().copied().ok_or(Error::Nonsense("a signature of another length"))
+}
+
+/// Chooses the application of the authentication key, verifies PIN1 and sets `environment`.
+fn prepare(application: Application, environment: Environment, pin: &Pin, channel: &mut Channel<'_>) -> Result<(), Error> {
+    let profile = application.profile();
+    let authentication = match profile {
+        Profile::Esteid2018V1 => aid::ESTEID_AUTHENTICATION,
+        Profile::Esteid2025 => aid::ESTEID_2025,
+    };
+    match select(channel, authentication)? {
+        Status::Success => application.verify(PinRef::Pin1, pin, channel)?,
+        status => return Err(Error::Status { command: "SELECT", status }),
+    }
+    channel.send(environment.set(profile))?.done("MANAGE SECURITY ENVIRONMENT")?;
+    Ok(())
 }

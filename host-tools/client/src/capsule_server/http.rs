@@ -1,0 +1,234 @@
+//! Requests over HTTPS, and what becomes of them.
+
+use std::error::Error as StdError;
+use std::io::{self, Read as _};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::blocking::{Client, RequestBuilder};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{StatusCode, Url, redirect};
+use rustls::client::ResolvesClientCert;
+use rustls::pki_types::CertificateDer;
+use rustls::{AlertDescription, CertificateError, PeerIncompatible};
+
+use super::{CertificateRefusal, Error};
+use crate::tls::{self, NotPinned, Pins};
+
+/// Octets of the longest answer that is read: a capsule with two fields of 2100 octets in base64 is a tenth of it.
+const MAX_ANSWER_LEN: usize = 1 << 16;
+
+/// Characters of a server's own words that are repeated.
+const MAX_TEXT_LEN: usize = 200;
+
+/// How long a server may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Until there is a connection, TLS and a signature of a card included.
+    pub connect: Duration,
+    /// For everything.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(15), total: Duration::from_secs(30) }
+    }
+}
+
+/// A client of one address.
+#[derive(Debug)]
+pub(crate) struct Http {
+    client: Client,
+    host: String,
+    pins: Arc<Pins>,
+}
+
+/// An answer that was read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Http {
+    /// A client of `url`, whose server must show one of `pins`. A proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`) is used: it
+    /// carries TLS and sees no more than the name of the server.
+    pub(crate) fn new(
+        url: &Url,
+        pins: &[CertificateDer<'static>],
+        identity: Option<Arc<dyn ResolvesClientCert>>,
+        timeouts: Timeouts,
+    ) -> Result<Self, Error> {
+        let pins = Arc::new(Pins::new(pins, tls::provider()));
+        let tls = tls::client_config(Arc::clone(&pins), identity).map_err(|error| Error::Internal(error.to_string()))?;
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(true)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .http1_only()
+            .connect_timeout(timeouts.connect)
+            .timeout(timeouts.total)
+            .user_agent(concat!("cdoc2/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Self { client: client.map_err(|error| Error::Internal(error.to_string()))?, host: host(url), pins })
+    }
+
+    /// Until when the certificate is valid that the server has shown, if it was taken.
+    pub(crate) fn taken(&self) -> Option<SystemTime> {
+        self.pins.taken()
+    }
+
+    /// Sends what `request` makes of the client.
+    pub(crate) fn send(&self, request: impl FnOnce(&Client) -> RequestBuilder) -> Result<Answer, Error> {
+        let answer = request(&self.client).send().map_err(|error| self.failure(&error))?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let mut body = Vec::new();
+        answer.take(MAX_ANSWER_LEN as u64 + 1).read_to_end(&mut body).map_err(|error| self.failure(&error))?;
+        if body.len() > MAX_ANSWER_LEN {
+            return Err(Error::Nonsense("it is too long"));
+        }
+        Ok(Answer { status, headers, body })
+    }
+
+    /// What a failed request means.
+    fn failure(&self, error: &(dyn StdError + 'static)) -> Error {
+        let host = || self.host.clone();
+        if let Some(error) = find::<rustls::Error>(error) {
+            return self.of_tls(error);
+        }
+        let is_timeout = find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_timeout)
+            || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+        if is_timeout {
+            return Error::TimedOut { host: host() };
+        }
+        Error::Connect { host: host(), reason: innermost(error) }
+    }
+
+    fn of_tls(&self, error: &rustls::Error) -> Error {
+        let host = || self.host.clone();
+        match error {
+            rustls::Error::InvalidCertificate(CertificateError::Other(other)) => match other.0.downcast_ref::<NotPinned>() {
+                Some(reason) => Error::NotPinned { host: host(), reason: reason.clone() },
+                None => Error::Tls { host: host(), reason: error.to_string() },
+            },
+            rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
+            | rustls::Error::PeerIncompatible(
+                PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+            ) => Error::NoTls13 { host: host() },
+            rustls::Error::AlertReceived(alert) => match refusal(*alert) {
+                Some(refusal) => Error::Certificate(refusal),
+                None => Error::Tls { host: host(), reason: error.to_string() },
+            },
+            _ => Error::Tls { host: host(), reason: error.to_string() },
+        }
+    }
+}
+
+/// What an alert says about the client's certificate, if it is about that.
+fn refusal(alert: AlertDescription) -> Option<CertificateRefusal> {
+    Some(match alert {
+        AlertDescription::CertificateRevoked => CertificateRefusal::Revoked,
+        AlertDescription::CertificateExpired => CertificateRefusal::Expired,
+        AlertDescription::UnknownCA => CertificateRefusal::UnknownIssuer,
+        AlertDescription::CertificateRequired => CertificateRefusal::Absent,
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::CertificateUnobtainable
+        | AlertDescription::BadCertificateStatusResponse
+        | AlertDescription::AccessDenied => CertificateRefusal::Unsaid,
+        _ => return None,
+    })
+}
+
+impl Answer {
+    /// Fails unless the status is `wanted`, with what any other means.
+    pub(crate) fn expect(&self, wanted: StatusCode) -> Result<(), Error> {
+        let refused = |status| match status {
+            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+                Error::Refused(self.text())
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::Certificate(CertificateRefusal::Absent),
+            StatusCode::NOT_FOUND => Error::NotFound,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Error::Busy(self.retry_after()),
+            status => Error::Status(status.as_u16()),
+        };
+        if self.status == wanted { Ok(()) } else { Err(refused(self.status)) }
+    }
+
+    /// The value of the header `name`, if there is exactly one and it is printable ASCII.
+    pub(crate) fn header(&self, name: &str) -> Result<Option<&str>, Error> {
+        let mut values = self.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => value.to_str().map(Some).map_err(|_| Error::Nonsense("a header is not text")),
+            (Some(_), Some(_)) => Err(Error::Nonsense("a header stands there twice")),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+    }
+
+    /// The server's own words: `error` or `message` of a small JSON, or a line of plain text; shortened, and nothing in them that a terminal
+    /// could take for a command.
+    fn text(&self) -> String {
+        #[derive(serde::Deserialize)]
+        struct Words {
+            #[serde(alias = "message", alias = "detail")]
+            error: String,
+        }
+        let words = serde_json::from_slice(&self.body).map(|words: Words| words.error);
+        let words = words.unwrap_or_else(|_| {
+            // A page of HTML says nothing to a person.
+            let text = String::from_utf8_lossy(&self.body);
+            if text.trim_start().starts_with(['<', '{', '[']) { String::new() } else { text.into_owned() }
+        });
+        let clean = words.trim().chars().map(|character| if character.is_control() { ' ' } else { character });
+        clean.take(MAX_TEXT_LEN).collect()
+    }
+}
+
+/// Host and port, as a person would write them.
+fn host(url: &Url) -> String {
+    let name = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
+}
+
+/// The address below `url` that `path` is.
+pub(crate) fn below(url: &Url, path: &str) -> Url {
+    let mut whole = url.clone();
+    whole.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+    whole
+}
+
+/// The first error of this type in a chain. What an `io::Error` wraps is not its source, so it is looked into.
+fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        next = deeper(error);
+    }
+    None
+}
+
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    let mut last = error;
+    while let Some(error) = deeper(last) {
+        last = error;
+    }
+    last.to_string()
+}
+
+fn deeper<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match wrapped {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}

@@ -1,0 +1,6 @@
+//! Capsules that go through a capsule server, from the sender to the recipient.
+
+mod cards;
+mod misbehaving;
+mod software;
+mod world;
