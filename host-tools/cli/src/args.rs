@@ -4,11 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use cdoc2::core::symmetric::DEFAULT_MAX_KDF_ITERATIONS;
+use cdoc2_client::config::Expires;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::commands::recipients::args as directory;
+use crate::commands::servers::args as servers;
 use crate::commands::token::args as token;
 use crate::{examples, exit, limits};
 
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     Keygen(Keygen),
     /// Look for recipients' certificates in directories.
     Recipients(directory::Recipients),
+    /// Look at the capsule servers of the configuration.
+    Servers(servers::Servers),
     /// Look at smart cards, and change their PINs.
     Token(token::Token),
     /// Print a completion script for a shell.
@@ -87,6 +91,25 @@ pub(crate) struct Recipients {
     /// Encrypt to certificates that have expired or are not valid yet.
     #[arg(long)]
     pub(crate) allow_expired: bool,
+}
+
+/// Where the capsules of certificates and public keys are kept.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Capsule servers")]
+pub(crate) struct CapsuleServer {
+    /// Keep the capsules of certificates and public keys on this server of the configuration; it gives them to who shows the certificate.
+    ///
+    /// Without it the default server of the configuration is meant, if there is one. Passwords and secrets never leave the container.
+    #[arg(long, value_name = "ID", conflicts_with = "no_server")]
+    pub(crate) server: Option<String>,
+    /// Keep all capsules in the container.
+    #[arg(long)]
+    pub(crate) no_server: bool,
+    /// Until when the server keeps them: a duration such as 30d or 6mo, or a date such as 2027-01-31.
+    ///
+    /// A certificate's own end comes first. Without it the policy service says it, or the configuration, or the server.
+    #[arg(long, value_name = "WHEN", conflicts_with = "no_server")]
+    pub(crate) expires: Option<Expires>,
 }
 
 /// Which smart card is meant.
@@ -176,6 +199,9 @@ pub(crate) struct Unlock {
     /// A private key in PEM or DER.
     #[arg(short, long, value_name = "PATH", visible_short_alias = 'i', value_hint = ValueHint::FilePath)]
     pub(crate) key: Option<PathBuf>,
+    /// The certificate of --key, which is shown to a capsule server.
+    #[arg(long, value_name = "PATH", requires = "key", value_hint = ValueHint::FilePath)]
+    pub(crate) cert: Option<PathBuf>,
     /// A PKCS#12 file (.p12, .pfx).
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(crate) p12: Option<PathBuf>,
@@ -224,6 +250,8 @@ pub(crate) struct Encrypt {
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) recipients: Recipients,
+    #[command(flatten)]
+    pub(crate) server: CapsuleServer,
     /// Encrypt to the certificate of the smart card that is connected, as -r token does.
     #[arg(long)]
     pub(crate) token: bool,
@@ -273,6 +301,8 @@ pub(crate) struct Reencrypt {
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) recipients: Recipients,
+    #[command(flatten)]
+    pub(crate) server: CapsuleServer,
     #[command(flatten)]
     pub(crate) unlock: Unlock,
     #[command(flatten)]
@@ -356,7 +386,7 @@ pub(crate) struct Completions {
 #[command(after_help = examples::help(examples::of("man")))]
 pub(crate) struct Man {
     /// The command whose page is printed instead of the main one.
-    #[arg(value_parser = ["encrypt", "decrypt", "reencrypt", "inspect", "keygen", "recipients", "token", "completions", "man"])]
+    #[arg(value_parser = ["encrypt", "decrypt", "reencrypt", "inspect", "keygen", "recipients", "servers", "token", "completions", "man"])]
     pub(crate) command: Option<String>,
 }
 

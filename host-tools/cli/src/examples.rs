@@ -45,6 +45,13 @@ const RECIPIENTS: &[&str] = &[
     "cdoc2 encrypt -o person.cdoc2 -r id:38001085718 report.pdf",
 ];
 
+const SERVERS: &[&str] = &[
+    "cdoc2 servers list",
+    "cdoc2 servers check",
+    "cdoc2 encrypt -o kept.cdoc2 --expires 30d -r cert:mari.cer report.pdf",
+    "cdoc2 decrypt kept.cdoc2 -o kept --key mari.key --cert mari.cer",
+];
+
 const TOKEN: &[&str] = &[
     "cdoc2 token list",
     "cdoc2 token info",
@@ -68,6 +75,7 @@ pub(crate) fn of(name: &str) -> &'static [&'static str] {
         "inspect" => INSPECT,
         "keygen" => KEYGEN,
         "recipients" => RECIPIENTS,
+        "servers" => SERVERS,
         "token" => TOKEN,
         "completions" => COMPLETIONS,
         "man" => MAN,

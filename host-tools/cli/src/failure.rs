@@ -8,7 +8,7 @@ use cdoc2::core::Field;
 use cdoc2::{Error, NoRecord, keys, pending};
 
 use crate::exit::{Code, Failure};
-use crate::{stdin, text};
+use crate::{servers, stdin, text};
 
 /// An error about the container `input`, or about what is made of it.
 pub(crate) fn of_container(input: &Path, error: &Error) -> Failure {
@@ -67,6 +67,11 @@ pub(crate) fn of_key(path: &Path, error: &keys::Error) -> Failure {
 
 fn failure(error: &Error, name: Option<&str>, hint: Option<String>) -> Failure {
     let text = with_sources(error);
+    if let Error::Server { reason, .. } | Error::NotFetched { reason, .. } = error
+        && let Some(reason) = servers::find(&**reason)
+    {
+        return servers::failure(reason, name.map_or_else(|| text.clone(), |name| format!("{name}: {text}")));
+    }
     let message = name.map_or_else(|| text.clone(), |name| format!("{name}: {text}"));
     let failure = Failure::new(error.kind().into(), message);
     match hint {
@@ -100,7 +105,7 @@ fn hint(error: &Error, input: &Path) -> Option<String> {
         Error::PayloadAltered => "the file was damaged or altered on its way: ask the sender for it again".to_owned(),
         Error::Unsupported(_) => format!("a newer program may be able to open it; {}", inspect()),
         Error::NoRecord(NoRecord::OnServer { .. }) => {
-            "capsule servers are not in this version; DigiDoc4 opens such a container".to_owned()
+            "the certificate of the key, or the card, gets it from there: --key with --cert, --p12, --token or --pkcs11".to_owned()
         }
         Error::NoRecord(_) => inspect(),
         Error::Rejected => format!("check the password or the key; {}, and --label or --index picks one", inspect()),

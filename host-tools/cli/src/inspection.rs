@@ -90,6 +90,9 @@ pub(crate) struct Details {
     pub(crate) public_key_sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) server_id: Option<String>,
+    /// Who runs the server, as the configuration says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server_owner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) transaction_id: Option<String>,
     /// When the capsule expires on its server, or the certificate that it was made for, as the label says.
@@ -113,8 +116,8 @@ pub(crate) struct Share {
 }
 
 impl Inspection {
-    /// Looks at `container`, which came from `input`.
-    pub(crate) fn new(input: &Path, container: &Container) -> Self {
+    /// Looks at `container`, which came from `input`. `owner` says who runs the server with an id.
+    pub(crate) fn new(input: &Path, container: &Container, owner: impl Fn(&str) -> Option<String>) -> Self {
         let envelope = container.envelope();
         let header = envelope.header();
         let payload = header.payload_encryption_method();
@@ -130,14 +133,15 @@ impl Inspection {
                 PayloadEncryptionMethod::ChaCha20Poly1305 => "CHACHA20POLY1305".to_owned(),
                 PayloadEncryptionMethod::Unknown(value) => unknown(value),
             },
-            records: (1..).zip(header.records()).map(|(index, record)| Record::new(index, &record, is_known)).collect(),
+            records: (1..).zip(header.records()).map(|(index, record)| Record::new(index, &record, is_known, &owner)).collect(),
         }
     }
 }
 
 impl Record {
-    fn new(index: usize, record: &RecipientRecord<'_>, is_payload_known: bool) -> Self {
+    fn new(index: usize, record: &RecipientRecord<'_>, is_payload_known: bool, owner: &impl Fn(&str) -> Option<String>) -> Self {
         let (capsule_type, scheme, opened_by, details) = capsule(&record.capsule);
+        let server_owner = details.server_id.as_deref().and_then(owner);
         let is_usable = is_payload_known && record.xored_fmk().is_ok();
         Self {
             index,
@@ -150,7 +154,7 @@ impl Record {
                 FmkEncryptionMethod::Unknown(value) => unknown(value),
             },
             opened_by: opened_by.filter(|_| is_usable),
-            details: Details { expires: expires(&record.key_label), ..details },
+            details: Details { expires: expires(&record.key_label), server_owner, ..details },
         }
     }
 }
@@ -184,20 +188,23 @@ fn capsule(capsule: &Capsule<'_>) -> (String, Option<&'static str>, Option<&'sta
             ("RSAPublicKeyCapsule", Some("SC.02"), details.rsa_modulus_bits.map(|_| "key"))
         }
         Capsule::KeyServer(server) => {
+            let mut is_key = false;
             let scheme = match server.recipient_key_details {
                 KeyDetails::Ecc { curve, recipient_public_key } => {
                     details.ecc(curve, recipient_public_key);
+                    is_key = matches!(curve, EllipticCurve::Known(curve) if EcPublicKey::new(curve, recipient_public_key).is_ok());
                     Some("SC.03")
                 }
                 KeyDetails::Rsa { recipient_public_key } => {
                     details.rsa(recipient_public_key);
+                    is_key = details.rsa_modulus_bits.is_some();
                     Some("SC.04")
                 }
                 KeyDetails::Unknown(_) => None,
             };
             details.server_id = Some(string(server.keyserver_id));
             details.transaction_id = Some(string(server.transaction_id));
-            ("KeyServerCapsule", scheme, None)
+            ("KeyServerCapsule", scheme, is_key.then_some("key"))
         }
         Capsule::SymmetricKey(_) => ("SymmetricKeyCapsule", Some("SC.05"), Some("secret")),
         Capsule::Pbkdf2(Pbkdf2Capsule { kdf_algorithm_identifier: kdf, kdf_iterations, .. }) => {

@@ -25,6 +25,7 @@ mod recipients;
 mod report;
 mod secret_file;
 mod secret_source;
+mod servers;
 mod signals;
 mod stdin;
 mod table;
@@ -67,11 +68,12 @@ fn run(cli: &Cli) -> exit::Result<()> {
     let configuration = Configuration::new(cli.global.config.as_deref());
     match &cli.command {
         Command::Encrypt(args) => commands::encrypt::run(args, &configuration, report),
-        Command::Decrypt(args) => commands::decrypt::run(args, report),
+        Command::Decrypt(args) => commands::decrypt::run(args, &configuration, report),
         Command::Reencrypt(args) => commands::reencrypt::run(args, &configuration, report),
-        Command::Inspect(args) => commands::inspect::run(args),
+        Command::Inspect(args) => commands::inspect::run(args, &configuration, report),
         Command::Keygen(args) => commands::keygen::run(args, report),
         Command::Recipients(args) => commands::recipients::run(args, &configuration, report),
+        Command::Servers(args) => commands::servers::run(args, &configuration),
         Command::Token(args) => commands::token::run(args, report),
         Command::Completions(args) => commands::completions::run(args),
         Command::Man(args) => commands::man::run(args),

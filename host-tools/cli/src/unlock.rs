@@ -4,18 +4,21 @@ use std::path::Path;
 
 use cdoc2::core::wire::capsule::Capsule;
 use cdoc2::core::wire::header::RecipientRecord;
-use cdoc2::keys::{self, Pkcs12, PrivateKey};
+use cdoc2::keys::{self, Certificate, Pkcs12, PrivateKey};
 use cdoc2::{Container, Error, Selection, Unlocked, label};
+use cdoc2_client::capsule_server::{ServerHolder, SoftwareHolder, Timeouts, without_server};
+use cdoc2_client::config::Config;
 use cdoc2_client::pkcs11::{Choice, Module, ModuleHolder};
 use cdoc2_client::token::{self, PinRef, Token, TokenHolder};
 
 use crate::args;
 use crate::card::{self, Cards};
+use crate::configuration::Configuration;
 use crate::exit::{Failure, Result};
 use crate::pin::PinEntry;
 use crate::report::Report;
 use crate::secret_source::{Secret, SecretSource, tell};
-use crate::{failure, pkcs11, prompt, secret_file, stdin, text};
+use crate::{failure, pkcs11, prompt, secret_file, servers, stdin, text};
 
 /// How often somebody at a terminal may type a password.
 const TRIES: usize = 3;
@@ -81,6 +84,8 @@ pub(crate) struct Unlocking<'a> {
     /// Where the password comes from, if one opens it.
     pub(crate) password: &'a SecretSource<'a>,
     pub(crate) cards: &'a Cards<'a>,
+    /// Where the servers are listed that capsules may be on.
+    pub(crate) configuration: &'a Configuration<'a>,
     pub(crate) report: Report,
 }
 
@@ -122,7 +127,22 @@ impl<'a> Unlocking<'a> {
     fn with_key(&self, path: &Path) -> Result<Unlocked<'a>> {
         let octets = read_key(path)?;
         let key = self.with_passphrase(path, |passphrase| PrivateKey::parse(&octets, passphrase))?;
-        self.with(&cdoc2::Unlock::PrivateKey(key))
+        let certificate = self.args.cert.as_deref().map(|path| certificate_of(path, &key)).transpose()?;
+        self.with_private_key(key, certificate.as_ref())?.map_err(|error| self.failure(&error))
+    }
+
+    /// Opens it with `key`; `certificate` is shown to the server that keeps the capsule, if one does.
+    fn with_private_key(&self, key: PrivateKey, certificate: Option<&Certificate>) -> Result<Result<Unlocked<'a>, Error>> {
+        let config = self.config()?;
+        let unlock = cdoc2::Unlock::PrivateKey(key);
+        let holder = SoftwareHolder::new(&unlock, self.args.max_kdf_iterations, certificate);
+        let mut holder = ServerHolder::new(holder, &config, Timeouts::default());
+        Ok(self.container.unlock_with(&mut holder, &self.args.selection()))
+    }
+
+    /// The configuration, if a capsule may be on a server.
+    fn config(&self) -> Result<Config> {
+        if self.selected().any(|record| servers::is_on_server(&record)) { self.configuration.load() } else { Ok(Config::default()) }
     }
 
     /// Tries every key of the file; the one that has a record says more than those that have none.
@@ -131,7 +151,7 @@ impl<'a> Unlocking<'a> {
         let file = self.with_passphrase(path, |passphrase| Pkcs12::parse(&octets, passphrase))?;
         let mut failed: Option<Error> = None;
         for entry in file.into_entries() {
-            match self.try_with(&cdoc2::Unlock::PrivateKey(entry.key)) {
+            match self.with_private_key(entry.key, entry.certificate.as_ref())? {
                 Ok(unlocked) => return Ok(unlocked),
                 Err(error) if failed.is_none() || !matches!(error, Error::NoRecord(_)) => failed = Some(error),
                 Err(_) => {}
@@ -181,13 +201,13 @@ impl<'a> Unlocking<'a> {
 
     /// A card for which there is a record. Where there is none, or no reader and no service, something else may open the container.
     fn fitting_token(&self) -> Option<Token> {
-        let may_be = self.selected().any(|record| matches!(record.capsule, Capsule::EccPublicKey(_)));
+        let may_be = self.selected().any(|record| matches!(record.capsule, Capsule::EccPublicKey(_) | Capsule::KeyServer(_)));
         let found = if may_be { self.cards.all().ok()? } else { Vec::new() };
         found.into_iter().filter_map(|found| found.token.ok()).find(|token| self.is_for(token))
     }
 
     fn is_for(&self, token: &Token) -> bool {
-        self.selected().any(|record| token.fits(&record))
+        self.selected().filter_map(|record| without_server(&record)).any(|record| token.fits(&record))
     }
 
     fn selected(&self) -> impl Iterator<Item = RecipientRecord<'a>> {
@@ -199,8 +219,10 @@ impl<'a> Unlocking<'a> {
     fn with_this_token(&self, mut token: Token) -> Result<Unlocked<'a>> {
         let source = SecretSource::pin(&self.args.pin, self.report.batch);
         let mut entry = PinEntry::new(PinRef::Pin1, &source, self.args.pin.last_try);
+        let config = self.config()?;
         loop {
-            let mut holder = TokenHolder::new(&mut token, &mut entry).with_last_try(self.args.pin.last_try);
+            let holder = TokenHolder::new(&mut token, &mut entry).with_last_try(self.args.pin.last_try);
+            let mut holder = ServerHolder::new(holder, &config, Timeouts::default());
             match self.container.unlock_with(&mut holder, &self.args.selection()) {
                 Ok(unlocked) => return Ok(unlocked),
                 Err(token::Error::Container(error)) => return Err(self.failure(&error)),
@@ -215,10 +237,11 @@ impl<'a> Unlocking<'a> {
         let choice = Choice { slot: *slot, token_label: token_label.as_deref(), key_label: key_label.as_deref() };
         let source = SecretSource::pin(&self.args.pin, self.report.batch);
         let mut entry = pkcs11::PinEntry::new(&source, self.args.pin.last_try);
+        let config = self.config()?;
         let module = Module::load(path).map_err(|error| pkcs11::failure(&error))?;
         loop {
             let holder = ModuleHolder::new(&module, &choice, &mut entry).map_err(|error| pkcs11::failure(&error))?;
-            let mut holder = holder.with_last_try(self.args.pin.last_try);
+            let mut holder = ServerHolder::new(holder.with_last_try(self.args.pin.last_try), &config, Timeouts::default());
             let outcome = self.container.unlock_with(&mut holder, &self.args.selection());
             drop(holder);
             match outcome {
@@ -269,6 +292,16 @@ impl<'a> Unlocking<'a> {
             hints => Some(format!("Password for {} or {} others", hints[..SHOWN_HINTS].join(", "), hints.len() - SHOWN_HINTS)),
         }
     }
+}
+
+/// The certificate at `path`, which must be that of `key`.
+fn certificate_of(path: &Path, key: &PrivateKey) -> Result<Certificate> {
+    let read = keys::read(stdin::open(path, "the certificate")?).and_then(|octets| Certificate::parse(&octets));
+    let certificate = read.map_err(|error| failure::of_key(path, &error))?;
+    if *certificate.public_key() != key.public_key() {
+        return Err(Failure::usage(format!("{}: is not the certificate of the key that --key names", text::path(path))));
+    }
+    Ok(certificate)
 }
 
 fn read_key(path: &Path) -> Result<Secret> {

@@ -1,4 +1,4 @@
-//! `cdoc2 decrypt`: use cases UC.Client.02 (without a capsule server) and UC.Client.P.02.
+//! `cdoc2 decrypt`: use cases UC.Client.02 and UC.Client.P.02.
 
 use cdoc2::Container;
 use cdoc2::archive::check::Summary;
@@ -6,6 +6,7 @@ use cdoc2::pending::Existing;
 
 use crate::args::Decrypt;
 use crate::card::Cards;
+use crate::configuration::Configuration;
 use crate::exit::{Failure, Result};
 use crate::output::Destination;
 use crate::progress::Progress;
@@ -14,7 +15,7 @@ use crate::secret_source::SecretSource;
 use crate::unlock::{self, Method, Unlocking};
 use crate::{failure, stdin, text};
 
-pub(crate) fn run(args: &Decrypt, report: Report) -> Result<()> {
+pub(crate) fn run(args: &Decrypt, configuration: &Configuration<'_>, report: Report) -> Result<()> {
     let method = args.unlock.method()?;
     let password = SecretSource::password(&args.password, report.batch);
     if password.is_named() && !matches!(method, None | Some(Method::Password)) {
@@ -25,8 +26,15 @@ pub(crate) fn run(args: &Decrypt, report: Report) -> Result<()> {
 
     let container = unlock::open(&args.input)?;
     let cards = Cards::new(&args.unlock.card);
-    let unlocking =
-        Unlocking { input: &args.input, container: &container, args: &args.unlock, password: &password, cards: &cards, report };
+    let unlocking = Unlocking {
+        input: &args.input,
+        container: &container,
+        args: &args.unlock,
+        password: &password,
+        cards: &cards,
+        configuration,
+        report,
+    };
     let unlocked = unlocking.unlock(method)?;
 
     let failed = |error| failure::of_container(&args.input, &error);

@@ -1,4 +1,4 @@
-//! `cdoc2 encrypt`: use cases UC.Client.01 (without a capsule server) and UC.Client.P.01.
+//! `cdoc2 encrypt`: use cases UC.Client.01 and UC.Client.P.01.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -16,10 +16,12 @@ use crate::output::Destination;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::secret_source::SecretSource;
+use crate::servers::Plan;
 use crate::{failure, recipients, stdin, text};
 
 pub(crate) fn run(args: &Encrypt, configuration: &Configuration, report: Report) -> Result<()> {
     let destination = Destination::of_binary(args.output.as_deref(), args.force)?;
+    let plan = Plan::new(&args.server, configuration)?;
     let password = SecretSource::password(&args.password, report.batch);
     let cards = Cards::new(&args.card);
     let recipients = recipients::load(&args.recipients, args.token, args.label.as_deref(), &cards, configuration, &report)?;
@@ -28,10 +30,19 @@ pub(crate) fn run(args: &Encrypt, configuration: &Configuration, report: Report)
     let files = files(args, &report)?;
     let recipients = recipients.complete(&password)?;
 
+    let mut sender = match &plan {
+        Some(plan) => plan.sender(&recipients, &report)?,
+        None => None,
+    };
     let failed = |error| failure::of_encryption(&destination.name(), &error);
     let mut progress = Progress::new("encrypting", files.iter().map(InputFile::size).sum(), &report);
     let mut output = destination.create()?;
-    let summary = cdoc2::encrypt(&recipients, &files, &mut output, &mut |octets| progress.advance(octets)).map_err(failed)?;
+    let mut advance = |octets| progress.advance(octets);
+    let summary = match &mut sender {
+        Some(server) => cdoc2::encrypt_with_server(&recipients, server, &files, &mut output, &mut advance),
+        None => cdoc2::encrypt(&recipients, &files, &mut output, &mut advance),
+    };
+    let summary = summary.map_err(failed)?;
     output.finish()?;
     drop(progress);
 

@@ -1,14 +1,25 @@
 //! `cdoc2 inspect`: who can open a container, and how.
 
+use cdoc2_client::config::Config;
+
 use crate::args::Inspect;
+use crate::configuration::Configuration;
 use crate::exit::{Code, Failure, Result};
 use crate::inspection::{Inspection, Record};
+use crate::report::Report;
 use crate::table::Table;
-use crate::{output, text, unlock};
+use crate::{output, servers, text, unlock};
 
-pub(crate) fn run(args: &Inspect) -> Result<()> {
+pub(crate) fn run(args: &Inspect, configuration: &Configuration<'_>, report: Report) -> Result<()> {
     let container = unlock::open(&args.input)?;
-    let inspection = Inspection::new(&args.input, &container);
+    let is_on_server = container.envelope().header().records().any(|record| servers::is_on_server(&record));
+    let config = if is_on_server { configuration.load() } else { Ok(Config::default()) };
+    // What stands in a container can be shown without it.
+    let config = config.unwrap_or_else(|failure| {
+        report.warn(failure.text());
+        Config::default()
+    });
+    let inspection = Inspection::new(&args.input, &container, |id| config.server(id).ok()?.owner.clone());
     let text = if args.json {
         let json = serde_json::to_string_pretty(&inspection);
         text::json(&json.map_err(|error| Failure::new(Code::Io, format!("standard output: {error}")))?) + "\n"
@@ -56,6 +67,7 @@ fn describe(record: &Record, table: &mut Table) {
     );
     table.optional("  key:", details.public_key_sha256.as_ref().map(|digest| format!("SHA-256 {digest}")));
     table.optional("  server:", details.server_id.as_ref());
+    table.optional("  owner:", details.server_owner.as_ref());
     table.optional("  id:", details.transaction_id.as_ref());
     table.optional("  recipient:", details.shares_recipient_id.as_ref());
     for share in details.shares.iter().flatten() {

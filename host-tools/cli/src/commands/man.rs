@@ -48,6 +48,11 @@ fn render(name: Option<&str>) -> io::Result<Vec<u8>> {
                     RECIPIENTS_JSON,
                 );
             }
+            if name == "servers" {
+                paragraphs(&mut rest, "CAPSULE SERVERS", SERVERS);
+                code_lines(&mut rest, "CONFIGURATION", SERVER_CONFIGURATION);
+                paragraphs(&mut rest, "POLICY SERVICE", POLICY);
+            }
             code(&mut rest, "EXAMPLES", examples::of(name));
             rest.control("SH", ["SEE ALSO"])
                 .text([bold("cdoc2"), roman("(1): exit status, environment, recipients and passwords")]);
@@ -231,6 +236,43 @@ const RECIPIENTS_JSON: &[(&str, &str)] = &[
     ("cut", "The names of directories that have more than was asked for."),
 ];
 
+const SERVERS: &[&str] = &[
+    "A capsule is what lets one recipient compute the key of a container. On a capsule server it is apart from the container: who gets hold of \
+     the container alone has nothing to break, and the capsule is gone when it expires. Only a recipient's certificate gets it from \
+     there, by TLS client authentication with the same key. A container names the id of its server and nothing else; where that is stands \
+     in the recipient's own configuration.",
+    "cdoc2 encrypt puts the capsules of certificates and public keys on the server that --server names, or on the default server. Those \
+     of passwords and secrets stay in the container. If one capsule cannot be stored, nothing is written; those that were stored before \
+     stay on the server until they expire, and are of no use to anybody. They are kept until --expires, or what the policy service says, or \
+     expires in the configuration, or as long as the server likes; and no longer than the recipient's certificate is valid.",
+    "A server is the one that is meant if it shows a pinned certificate, or one for its name that was issued by a pinned authority, over TLS \
+     1.3. The authorities of the system are not asked. A proxy that HTTPS_PROXY names is used, except for what NO_PROXY lists.",
+    "Network and servers have the exit status 10.",
+];
+
+const SERVER_CONFIGURATION: &[&str] = &[
+    "default_server = \"ria\"               # where nothing else is said",
+    "expires = \"30d\"                     # or a date",
+    "",
+    "[[server]]",
+    "id = \"ria\"                          # what containers call it",
+    "owner = \"Information System Authority\"",
+    "sender_url = \"https://capsules.example:8443\"",
+    "recipient_url = \"https://capsules.example:8444\"",
+    "certificates = [\"ria.pem\"]          # pinned: paths, or PEM itself",
+    "capsule_types = [\"ecc_secp384r1\"]   # all without it",
+    "",
+    "[policy]",
+    "url = \"https://policy.example/cdoc2.json\"",
+    "authorities = [\"organisation.pem\"]  # pinned in the same way",
+];
+
+const POLICY: &[&str] = &[
+    "An organisation may say in one place until when capsules are kept. Its service answers GET over HTTPS with a document in JSON: \
+     {\"version\": 1, \"capsule_expires\": \"90d\"}. capsule_expires is a duration or a date as for --expires. A service that does not \
+     answer so stops the encryption, unless --expires is given.",
+];
+
 const JSON_INTRODUCTION: &str = "An object. Fields may be added without notice; version counts up when one goes or changes its meaning. What is \
                                  not UTF-8 in a container is shown with U+FFFD. Lengths are in octets.";
 
@@ -256,7 +298,10 @@ const JSON: &[(&str, &str)] = &[
         "curve, rsa_modulus_bits, public_key_sha256",
         "The recipient's key, where there is one; the digest is of the key as it is stored.",
     ),
-    ("server_id, transaction_id, expires", "Where the capsule is kept; until when, as the label says."),
+    (
+        "server_id, server_owner, transaction_id, expires",
+        "Where the capsule is kept, and who runs that server, if the configuration says so; until when, as the label says.",
+    ),
     ("shares, shares_recipient_id", "Where the key shares are kept: server_url and share_id of each; and for whom."),
     ("kdf, kdf_iterations", "How a password is hashed."),
 ];

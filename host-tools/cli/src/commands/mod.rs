@@ -8,4 +8,5 @@ pub(crate) mod keygen;
 pub(crate) mod man;
 pub(crate) mod recipients;
 pub(crate) mod reencrypt;
+pub(crate) mod servers;
 pub(crate) mod token;

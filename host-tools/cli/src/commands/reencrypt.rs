@@ -9,6 +9,7 @@ use crate::output::Destination;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::secret_source::SecretSource;
+use crate::servers::Plan;
 use crate::unlock::{self, Method, Unlocking};
 use crate::{failure, recipients, text};
 
@@ -19,6 +20,7 @@ pub(crate) fn run(args: &Reencrypt, configuration: &Configuration, report: Repor
         return Err(Failure::usage(format!("{}: is the input and the output at once", destination.name()))
             .hint("write to another file, and rename it when it is there"));
     }
+    let plan = Plan::new(&args.server, configuration)?;
     let old = SecretSource::password(&args.password, report.batch);
     let new = SecretSource::new_password(&args.new_password, report.batch);
     // One password has one source. Only where a password opens the container does the new one need another.
@@ -32,8 +34,15 @@ pub(crate) fn run(args: &Reencrypt, configuration: &Configuration, report: Repor
     recipients.check(new)?;
 
     let container = unlock::open(&args.input)?;
-    let unlocking =
-        Unlocking { input: &args.input, container: &container, args: &args.unlock, password: &old, cards: &cards, report };
+    let unlocking = Unlocking {
+        input: &args.input,
+        container: &container,
+        args: &args.unlock,
+        password: &old,
+        cards: &cards,
+        configuration,
+        report,
+    };
     let unlocked = unlocking.unlock(method)?;
 
     let failed = |error| failure::of_conversion(&args.input, &destination.name(), &error);
@@ -41,10 +50,19 @@ pub(crate) fn run(args: &Reencrypt, configuration: &Configuration, report: Repor
     let authentic = unlocked.authenticate(&mut |octets| progress.advance(octets)).map_err(failed)?;
     // Only who can open the container is asked for a new password.
     let recipients = recipients.complete(new)?;
+    let mut sender = match &plan {
+        Some(plan) => plan.sender(&recipients, &report)?,
+        None => None,
+    };
     progress.begin("encrypting");
     let mut output = destination.create()?;
     let policy = args.limits.policy(false);
-    let summary = authentic.reencrypt(&recipients, &mut output, &policy, &mut |octets| progress.advance(octets)).map_err(failed)?;
+    let mut advance = |octets| progress.advance(octets);
+    let summary = match &mut sender {
+        Some(server) => authentic.reencrypt_with_server(&recipients, server, &mut output, &policy, &mut advance),
+        None => authentic.reencrypt(&recipients, &mut output, &policy, &mut advance),
+    };
+    let summary = summary.map_err(failed)?;
     output.finish()?;
     drop(progress);
 

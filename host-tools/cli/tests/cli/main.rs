@@ -15,6 +15,7 @@ mod pipes;
 mod recipients;
 mod reencrypt;
 mod secrecy;
+mod servers;
 mod signals;
 #[allow(dead_code, reason = "the tests of the directories themselves use the rest")]
 #[path = "../../../client/tests/directory/slapd.rs"]

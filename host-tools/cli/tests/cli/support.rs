@@ -116,6 +116,8 @@ impl Sandbox {
         for variable in VARIABLES {
             command.env_remove(variable);
         }
+        // Nobody's own configuration counts.
+        command.env("XDG_CONFIG_HOME", self.path("configuration"));
         Invocation { command, input: Vec::new() }
     }
 
