@@ -11,6 +11,7 @@ use clap_complete::Shell;
 
 use crate::commands::recipients::args as directory;
 use crate::commands::servers::args as servers;
+use crate::commands::testbed::args as testbed;
 use crate::commands::token::args as token;
 use crate::{examples, exit, limits};
 
@@ -68,6 +69,8 @@ pub(crate) enum Command {
     Servers(servers::Servers),
     /// Look at smart cards, and change their PINs.
     Token(token::Token),
+    /// Run everything that CDOC2 needs around it, for trials and tests.
+    Testbed(testbed::Testbed),
     /// Print a completion script for a shell.
     Completions(Completions),
     /// Print a manual page.
@@ -386,7 +389,9 @@ pub(crate) struct Completions {
 #[command(after_help = examples::help(examples::of("man")))]
 pub(crate) struct Man {
     /// The command whose page is printed instead of the main one.
-    #[arg(value_parser = ["encrypt", "decrypt", "reencrypt", "inspect", "keygen", "recipients", "servers", "token", "completions", "man"])]
+    #[arg(value_parser = [
+        "encrypt", "decrypt", "reencrypt", "inspect", "keygen", "recipients", "servers", "token", "testbed", "completions", "man",
+    ])]
     pub(crate) command: Option<String>,
 }
 

@@ -62,6 +62,8 @@ const TOKEN: &[&str] = &[
     "cdoc2 token info --reader sim:trial.token",
 ];
 
+const TESTBED: &[&str] = &["cdoc2 testbed up", "cdoc2 testbed up --folder bed --no-ldap"];
+
 const COMPLETIONS: &[&str] = &["cdoc2 completions bash > cdoc2.bash"];
 
 const MAN: &[&str] = &["cdoc2 man > cdoc2.1", "cdoc2 man encrypt > cdoc2-encrypt.1"];
@@ -77,6 +79,7 @@ pub(crate) fn of(name: &str) -> &'static [&'static str] {
         "recipients" => RECIPIENTS,
         "servers" => SERVERS,
         "token" => TOKEN,
+        "testbed" => TESTBED,
         "completions" => COMPLETIONS,
         "man" => MAN,
         _ => &[],

@@ -75,6 +75,7 @@ fn run(cli: &Cli) -> exit::Result<()> {
         Command::Recipients(args) => commands::recipients::run(args, &configuration, report),
         Command::Servers(args) => commands::servers::run(args, &configuration),
         Command::Token(args) => commands::token::run(args, report),
+        Command::Testbed(args) => commands::testbed::run(args),
         Command::Completions(args) => commands::completions::run(args),
         Command::Man(args) => commands::man::run(args),
     }

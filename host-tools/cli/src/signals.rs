@@ -1,8 +1,9 @@
 //! Signals that end the program: nothing is left behind, neither on the disk nor at the terminal.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
@@ -17,13 +18,26 @@ pub(crate) fn watch() -> io::Result<()> {
     let mut signals =
         Signals::new([SIGINT, SIGQUIT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0))?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            die_of(signal);
+        for signal in signals.forever() {
+            let diverted = DIVERTED.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if diverted.is_none_or(|sender| sender.send(()).is_err()) {
+                die_of(signal);
+            }
         }
     })?;
     // A file that outgrows the limit of the process (setrlimit(2)): the write fails instead, and that is an error like any other.
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     Ok(())
+}
+
+/// Who is told of the next signal.
+static DIVERTED: Mutex<Option<Sender<()>>> = Mutex::new(None);
+
+/// The next signal does not end the program, but is told to whoever holds this, who then has to end it in order. One more signal ends it at once.
+pub(crate) fn divert() -> Receiver<()> {
+    let (sender, receiver) = mpsc::channel();
+    *DIVERTED.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+    receiver
 }
 
 /// The signals that are ignored, a bit each, as proc(5) tells. None where there is no such file.

@@ -144,13 +144,22 @@ impl Testbed {
         &self.policy
     }
 
-    /// Makes the ID-card of `holder`, with keys on P-384, in a file of the folder, and puts its certificates into the directory.
+    /// Makes the ID-card of `holder`, with keys on P-384, in a file of the folder, and puts its authentication certificate into SK's tree, if
+    /// there is a directory.
     ///
     /// # Errors
     /// The holder has a card already, or the names are longer than a card takes.
     pub fn card(&self, holder: &Holder) -> Result<Card, Error> {
+        self.card_in(holder, Tree::Sk)
+    }
+
+    /// The same, in another tree.
+    ///
+    /// # Errors
+    /// As [`Self::card`].
+    pub fn card_in(&self, holder: &Holder, tree: Tree) -> Result<Card, Error> {
         let card = Card::new(holder, &self.authority, &self.folder.path().join(format!("{}.token", holder.code())))?;
-        self.publish(holder, Document::IdCard, &card.certificate)?;
+        self.publish(tree, holder, &card.certificate)?;
         Ok(card)
     }
 
@@ -164,7 +173,7 @@ impl Testbed {
         let content = if algorithm == Algorithm::Rsa { crate::content::for_rsa(content) } else { content };
         let identity = self.authority.identity(&content, algorithm)?;
         let files = self.key_files(&identity, holder.code().as_str(), algorithm)?;
-        self.publish(holder, Document::IdCard, identity.certificate())?;
+        self.publish(Tree::Sk, holder, identity.certificate())?;
         Ok(files)
     }
 
@@ -190,9 +199,9 @@ impl Testbed {
         })
     }
 
-    fn publish(&self, holder: &Holder, document: Document, certificate: &[u8]) -> Result<(), Error> {
+    fn publish(&self, tree: Tree, holder: &Holder, certificate: &[u8]) -> Result<(), Error> {
         if let Ok(directory) = &self.directory {
-            directory.add_person(Tree::Sk, holder, document, Use::Authentication, &[certificate])?;
+            directory.add_person(tree, holder, Document::IdCard, Use::Authentication, &[certificate])?;
         }
         Ok(())
     }

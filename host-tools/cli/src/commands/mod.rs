@@ -9,4 +9,5 @@ pub(crate) mod man;
 pub(crate) mod recipients;
 pub(crate) mod reencrypt;
 pub(crate) mod servers;
+pub(crate) mod testbed;
 pub(crate) mod token;

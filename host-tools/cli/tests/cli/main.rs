@@ -22,4 +22,5 @@ mod signals;
 mod slapd;
 mod support;
 mod terminal;
+mod testbed;
 mod token;

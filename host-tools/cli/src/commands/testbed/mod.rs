@@ -1,0 +1,162 @@
+//! `cdoc2 testbed`: everything that CDOC2 needs around it, on one machine.
+
+pub(crate) mod args;
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use cdoc2_testbed::content::Document;
+use cdoc2_testbed::directory::{Tree, Use};
+use cdoc2_testbed::{Algorithm, Error, Holder, KeyFiles, Options, PersonalCode, Testbed, card};
+
+use crate::exit::{Code, Failure, Result};
+use crate::{signals, text};
+use args::{Command, Up};
+
+/// Whom everybody meets first: the person of the commands that are suggested.
+const FIRST: &str = "60001017727";
+
+pub(crate) fn run(args: &args::Testbed) -> Result<()> {
+    match &args.command {
+        Command::Up(args) => up(args),
+    }
+}
+
+fn up(args: &Up) -> Result<()> {
+    // From here on a signal does not end the program before the test bed is gone.
+    let ended = signals::divert();
+    let options = Options { folder: args.folder.clone(), ldap: !args.no_ldap, ..Options::default() };
+    let testbed = Testbed::start(options).map_err(failure)?;
+    let people = populate(&testbed).map_err(failure)?;
+    print(&describe(&testbed, &people))?;
+    // The sender is never dropped; if it were, there would be nothing to wait for.
+    let _ = ended.recv();
+    Ok(())
+}
+
+fn failure(error: Error) -> Failure {
+    let code = match error {
+        Error::NotEmpty(_) => Code::Usage,
+        _ => Code::Io,
+    };
+    Failure::new(code, error.to_string())
+}
+
+/// Somebody who can be encrypted to.
+struct Person {
+    code: &'static str,
+    name: &'static str,
+    /// What the key is on.
+    key: &'static str,
+    /// How it decrypts.
+    options: String,
+}
+
+fn populate(testbed: &Testbed) -> std::result::Result<Vec<Person>, Error> {
+    let mut people = Vec::new();
+    for (code, name, tree) in [(FIRST, "MAASIKAS,MARI", Tree::Sk), ("38001085718", "JÕEORG,JAAK-KRISTJAN", Tree::Zetes)] {
+        let Some(holder) = holder(name, code) else { continue };
+        let card = testbed.card_in(&holder, tree)?;
+        let options =
+            format!("--reader sim:{}   PIN1 {}, PIN2 {}, PUK {}", text::path(&card.path), card::PIN1, card::PIN2, card::PUK);
+        people.push(Person { code, name, key: "ID-card, P-384", options });
+    }
+    for (code, name, algorithm, key) in [
+        ("60001019906", "ÕUN,ŽANNA", Algorithm::P256, "in software, P-256"),
+        ("38001080079", "TAMM,JUHAN", Algorithm::Rsa, "in software, RSA"),
+    ] {
+        let Some(holder) = holder(name, code) else { continue };
+        let files = testbed.software_key(&holder, algorithm)?;
+        people.push(Person { code, name, key, options: key_options(&files) });
+        // Directories hold more than can be encrypted to: a signature certificate, and a telephone's.
+        if let Ok(directory) = testbed.directory() {
+            let authority = testbed.authority();
+            let signature = authority.identity(&cdoc2_testbed::content::signature(&holder)?, Algorithm::P384)?;
+            directory.add_person(Tree::Sk, &holder, Document::IdCard, Use::Signature, &[signature.certificate()])?;
+            let telephone = cdoc2_testbed::content::person(&holder, Document::MobileId)?;
+            let telephone = authority.identity(&telephone, Algorithm::P256)?;
+            directory.add_person(Tree::Sk, &holder, Document::MobileId, Use::Authentication, &[telephone.certificate()])?;
+        }
+    }
+    let (code, name) = ("12345678", "Näidis OÜ");
+    let files = testbed.organisation_key(name, code, Algorithm::Rsa)?;
+    people.push(Person { code, name, key: "in software, RSA", options: key_options(&files) });
+    Ok(people)
+}
+
+/// The names and codes here are sound: a test says so.
+fn holder(name: &str, code: &str) -> Option<Holder> {
+    Holder::new(name, PersonalCode::parse(code).ok()?).ok()
+}
+
+/// The certificate is named too: a capsule server wants to see one.
+fn key_options(files: &KeyFiles) -> String {
+    format!("--key {}   certificate {}", text::path(&files.key), text::path(&files.certificate))
+}
+
+fn describe(testbed: &Testbed, people: &[Person]) -> String {
+    let addresses = testbed.server().addresses();
+    let directory = match testbed.directory() {
+        Ok(directory) => format!("{}, {} with StartTLS", directory.ldaps_url(), directory.ldap_url()),
+        Err(reason) => format!("none: {reason}"),
+    };
+    let config = text::path(testbed.config()).to_string();
+    let root = text::path(&testbed.folder().join("root.pem")).to_string();
+    let mut lines = String::new();
+    for (what, place) in [
+        ("configuration", config.clone()),
+        ("authority", root),
+        ("OCSP responder", testbed.ocsp().url()),
+        ("directory", directory),
+        ("capsule server", format!("{} for senders", testbed.server().sender_url())),
+        ("", format!("{} for recipients", testbed.server().recipient_url())),
+        ("", format!("http://{} for operators: /healthz, /readyz, /metrics", addresses.operations)),
+        ("policy service", testbed.policy().url()),
+    ] {
+        // Writing to a string does not fail.
+        let _ = writeln!(lines, "{what:<16}{place}");
+    }
+    lines.push_str("\npeople\n");
+    for Person { code, name, key, options } in people {
+        let _ = writeln!(lines, "  {code:<12} {name:<22} {key:<20} {options}");
+    }
+    lines.push_str("\nnext, in another terminal\n");
+    let recipient = match testbed.directory() {
+        Ok(_) => format!("id:{FIRST}"),
+        Err(_) => format!("token --reader sim:{}", text::path(&testbed.folder().join(format!("{FIRST}.token")))),
+    };
+    let _ = writeln!(lines, "  export CDOC2_CONFIG={config}");
+    let _ = writeln!(lines, "  cdoc2 encrypt -o letter.cdoc2 -r {recipient} FILE");
+    if let Some(first) = people.first() {
+        let reader = first.options.split("   ").next().unwrap_or_default();
+        let _ = writeln!(lines, "  cdoc2 decrypt letter.cdoc2 -o opened {reader}");
+    }
+    lines.push_str("\nready\n");
+    lines
+}
+
+/// Not by `output`, which ends the program when nobody reads: the folder would stay.
+fn print(lines: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(Code::Io, format!("standard output: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_is_there_and_nobody_is_left() {
+        let testbed = Testbed::start(Options::default()).unwrap();
+        let people = populate(&testbed).unwrap();
+        assert_eq!(people.len(), 5);
+        let text = describe(&testbed, &people);
+        assert!(text.ends_with("\nready\n"), "{text}");
+        let folder = testbed.folder().to_owned();
+        drop(testbed);
+        assert!(!folder.exists());
+    }
+}

@@ -1,0 +1,93 @@
+//! `cdoc2 testbed up`, from its start to the signal that ends it.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A test bed, killed at the latest when a test fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts it with its temporary folders in `parent`; what it printed, up to "ready".
+fn up(parent: &Path, arguments: &[&str]) -> (Running, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cdoc2"));
+    command.args(["testbed", "up"]).args(arguments).env("TMPDIR", parent).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let running = Running(child);
+    let mut text = String::new();
+    for line in out.lines() {
+        let line = line.unwrap();
+        if line == "ready" {
+            return (running, text);
+        }
+        text += &(line + "\n");
+    }
+    panic!("it is not ready: {text}");
+}
+
+fn end(mut running: Running, signal: Signal) -> Option<i32> {
+    kill_process(Pid::from_child(&running.0), signal).unwrap();
+    running.0.wait().unwrap().code()
+}
+
+/// Processes whose command line names `folder`.
+fn processes(folder: &Path) -> Vec<String> {
+    let lines = fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read(entry.unwrap().path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).into_owned()).filter(|line| line.contains(folder.to_str().unwrap())).collect()
+}
+
+#[test]
+fn signal_ends_it_and_nothing_is_left() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let parent = tempfile::tempdir().unwrap();
+        let (running, text) = up(parent.path(), &[]);
+        let config = text.lines().find_map(|line| line.strip_prefix("configuration")).unwrap().trim().to_owned();
+        let config = PathBuf::from(config);
+        assert!(config.starts_with(parent.path()) && config.exists(), "{text}");
+        assert!(text.contains("ldaps://127.0.0.1:") && text.contains("60001017727"), "{text}");
+        assert_eq!(end(running, signal), Some(0));
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+        assert_eq!(processes(parent.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn named_folder_stays_and_is_not_taken_again() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("bed");
+    let name = folder.to_str().unwrap();
+    let (running, text) = up(parent.path(), &["--folder", name, "--no-ldap"]);
+    assert!(text.contains("none: the test bed was started without"), "{text}");
+    assert_eq!(end(running, Signal::INT), Some(0));
+    assert!(folder.join("config.toml").exists() && folder.join("60001017727.token").exists());
+    let mut again = Command::new(env!("CARGO_BIN_EXE_cdoc2"));
+    let output = again.args(["testbed", "up", "--folder", name]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the folder is not empty"));
+}
+
+/// Nothing in the program runs any more then; the kernel ends slapd.
+#[test]
+fn directory_dies_with_a_killed_test_bed() {
+    let parent = tempfile::tempdir().unwrap();
+    let (running, _) = up(parent.path(), &[]);
+    let slapd = processes(parent.path());
+    assert_eq!(slapd.len(), 1, "{slapd:?}");
+    assert_eq!(end(running, Signal::KILL), None);
+    // The signal is on its way when the process is gone.
+    let begin = std::time::Instant::now();
+    while !processes(parent.path()).is_empty() {
+        assert!(begin.elapsed().as_secs() < 20, "slapd lives on");
+        std::thread::yield_now();
+    }
+}
