@@ -84,14 +84,14 @@ impl Service {
             return;
         }
         let Some(tls) = &self.tls else {
-            return self.http(stream, Client { address, has_certificate: false, recipient: None }).await;
+            return self.requests(stream, Client { address, has_certificate: false, recipient: None }).await;
         };
         // In a box, since a handshake takes more memory than what comes after it, and gives it back.
         let Some(stream) = Box::pin(self.handshake(tls.current(), stream, address)).await else { return };
         let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let recipient = certificate.and_then(Recipient::of);
         let client = Client { address, has_certificate: certificate.is_some(), recipient };
-        self.http(stream, client).await;
+        self.requests(stream, client).await;
     }
 
     /// The stream, if there is one in time.
@@ -120,10 +120,30 @@ impl Service {
         }
     }
 
-    /// Not `async fn`: that would keep the stream's place after it was moved into the connection.
-    fn http<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    /// Waits for the first request, then serves that and those that follow.
+    ///
+    /// Not `async fn`, and in boxes: the place of the stream would stay after it was moved on.
+    fn requests<S: AsyncRead + AsyncWrite + Unpin + Send>(
         &self,
         stream: S,
+        client: Client,
+    ) -> impl Future<Output = ()> + Send + use<'_, S> {
+        let begun = Box::pin(tokio::time::timeout(self.limits.header_timeout, SmallReads::begin(stream)));
+        async move {
+            let begun = tokio::select! {
+                begun = begun => begun,
+                () = self.group.gently.cancelled() => return,
+            };
+            if let Ok(Some(stream)) = begun {
+                self.http(stream, client).await;
+            }
+        }
+    }
+
+    /// Not `async fn`, as above.
+    fn http<S: AsyncRead + AsyncWrite + Unpin + Send>(
+        &self,
+        stream: SmallReads<S>,
         client: Client,
     ) -> impl Future<Output = ()> + Send + use<'_, S> {
         let address = client.address;
@@ -138,7 +158,7 @@ impl Service {
             .header_read_timeout(self.limits.header_timeout)
             .max_buf_size(self.limits.header_len)
             .max_headers(self.limits.header_fields);
-        let mut connection = Box::pin(builder.serve_connection(SmallReads::new(stream), service));
+        let mut connection = Box::pin(builder.serve_connection(stream, service));
         async move {
             // Ends connections whose client does not read its answers, and those whose certificate was checked long ago.
             let mut lifetime = pin!(tokio::time::sleep(self.limits.connection_lifetime));

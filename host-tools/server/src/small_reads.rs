@@ -4,7 +4,9 @@
 //! idle connection would hold 8 KiB that nothing was ever written to; ten thousand of them, 80 MiB. A piece on the stack costs a copy of a
 //! request, which is small.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -16,20 +18,38 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const PIECE_LEN: usize = 2048;
 
 /// The stream.
-pub(crate) struct SmallReads<S>(TokioIo<S>);
+pub(crate) struct SmallReads<S> {
+    stream: TokioIo<S>,
+    /// What was read and not taken yet.
+    ahead: Vec<u8>,
+}
 
-impl<S> SmallReads<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self(TokioIo::new(stream))
+impl<S: AsyncRead + Unpin> SmallReads<S> {
+    /// Waits until something comes, so that hyper and its buffers of 16 KiB begin only then. `None`: the client went away.
+    pub(crate) async fn begin(mut stream: S) -> Option<Self> {
+        let first = poll_fn(|context| {
+            let mut piece = [0; PIECE_LEN];
+            let mut piece = ReadBuf::new(&mut piece);
+            let read = ready!(Pin::new(&mut stream).poll_read(context, &mut piece));
+            Poll::Ready(read.map(|()| piece.filled().to_vec()))
+        });
+        let ahead = first.await.ok().filter(|ahead| !ahead.is_empty())?;
+        Some(Self { stream: TokioIo::new(stream), ahead })
     }
 }
 
 impl<S: AsyncRead + Unpin> Read for SmallReads<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let mut piece = [0; PIECE_LEN];
         let len = buffer.remaining().min(PIECE_LEN);
+        if !self.ahead.is_empty() {
+            let len = len.min(self.ahead.len());
+            let rest = self.ahead.split_off(len);
+            buffer.put_slice(&mem::replace(&mut self.ahead, rest));
+            return Poll::Ready(Ok(()));
+        }
+        let mut piece = [0; PIECE_LEN];
         let mut piece = ReadBuf::new(&mut piece[..len]);
-        ready!(Pin::new(self.0.inner_mut()).poll_read(context, &mut piece))?;
+        ready!(Pin::new(self.stream.inner_mut()).poll_read(context, &mut piece))?;
         buffer.put_slice(piece.filled());
         Poll::Ready(Ok(()))
     }
@@ -37,22 +57,22 @@ impl<S: AsyncRead + Unpin> Read for SmallReads<S> {
 
 impl<S: AsyncWrite + Unpin> Write for SmallReads<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, octets)
+        Pin::new(&mut self.stream).poll_write(context, octets)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, pieces)
+        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
     }
 }
