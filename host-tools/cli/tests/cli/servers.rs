@@ -51,7 +51,9 @@ fn a_capsule_goes_through_the_default_server() {
     assert_eq!(world.testbed.policy().requests(), 1);
 
     let text = world.cdoc2("inspect in.cdoc2").run().done().text();
-    for line in ["through a capsule server (SC.03)", "opens by:  --key", "server:    testbed", "owner:     CDOC2 test bed", "expires:   20"] {
+    for line in
+        ["through a capsule server (SC.03)", "opens by:  --key", "server:    testbed", "owner:     CDOC2 test bed", "expires:   20"]
+    {
         says(&text, line);
     }
     world.cdoc2("decrypt in.cdoc2 -o out --key mari.key --cert mari.pem").run().done();
@@ -115,9 +117,15 @@ fn what_cannot_be_done_is_said() {
     says(&world.sandbox.cdoc2("encrypt -o x.cdoc2 --expires 1d -r cert:mari.pem a.txt").run().failed(2), "none is meant");
 
     says(&world.cdoc2("decrypt in.cdoc2 -o out --key mari.key").run().failed(2), "--cert PATH");
-    says(&world.sandbox.cdoc2("decrypt in.cdoc2 -o out --key mari.key --cert mari.pem").run().failed(10), "there is no configuration");
+    says(
+        &world.sandbox.cdoc2("decrypt in.cdoc2 -o out --key mari.key --cert mari.pem").run().failed(10),
+        "there is no configuration",
+    );
     world.sandbox.certificate("jaan", 30, "");
-    says(&world.cdoc2("decrypt in.cdoc2 -o out --key mari.key --cert jaan.cer").run().failed(2), "is not the certificate of the key");
+    says(
+        &world.cdoc2("decrypt in.cdoc2 -o out --key mari.key --cert jaan.cer").run().failed(2),
+        "is not the certificate of the key",
+    );
 
     world.testbed.organisation_key("Asutus", "70000310", Algorithm::P384).unwrap();
     let path = world.testbed.folder().join("70000310-p384.pem");
@@ -182,7 +190,8 @@ fn a_proxy_of_the_environment_is_used() {
         upwards.join().unwrap();
         host
     });
-    let run = world.cdoc2("decrypt in.cdoc2 -o out --key mari.key --cert mari.pem").env("NO_PROXY", "").env("HTTPS_PROXY", &proxy).run();
+    let run =
+        world.cdoc2("decrypt in.cdoc2 -o out --key mari.key --cert mari.pem").env("NO_PROXY", "").env("HTTPS_PROXY", &proxy).run();
     run.done();
     says(&world.testbed.server().recipient_url(), &tunnel.join().unwrap());
 }

@@ -69,7 +69,7 @@ fn check_all(args: &Check, config: &Config) -> Result<()> {
         return Ok(());
     }
     let all = 2 * chosen.len();
-    Err(Failure::new(Code::Server, format!("{failed} of {} cannot be used", text::count(all as u64, "address"))))
+    Err(Failure::new(Code::Server, format!("{failed} of {all} addresses cannot be used")))
 }
 
 fn said(outcome: std::result::Result<SystemTime, Error>) -> String {
