@@ -19,6 +19,7 @@ mod report;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Load for a capsule server, and nginx beside it
 #[derive(Debug, Parser)]
@@ -40,7 +41,7 @@ async fn main() -> ExitCode {
     let result = tokio::select! {
         result = compare::compare(&options) => result,
         // Ending here ends the servers, too.
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        () = told_to_end() => Err("interrupted".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,5 +49,16 @@ async fn main() -> ExitCode {
             eprintln!("load: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Waits for SIGINT or SIGTERM; for ever, if the system does not let it.
+async fn told_to_end() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
 }
