@@ -2,5 +2,6 @@
 
 mod cards;
 mod misbehaving;
+mod modules;
 mod software;
 mod world;
