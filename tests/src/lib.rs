@@ -1,11 +1,16 @@
 //! What the tests of this crate share: headers as plain values, with two ways to and from their octets, the core's and that of `flatc`;
-//! containers that others wrote; the programs to run; and a place of their own for pcscd and the cards in its readers.
+//! containers that others wrote; the programs to run; a place of their own for pcscd and the cards in its readers; and a capsule server with clients,
+//! certificates and an OCSP responder that have no code in common with it.
 
+pub mod capsule_server;
 pub mod desk;
 pub mod header;
+pub mod https;
+pub mod ocsp;
 pub mod oracle;
 pub mod outcome;
 pub mod pcscd;
+pub mod pki;
 pub mod postgresql;
 pub mod program;
 pub mod strategy;

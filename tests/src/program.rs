@@ -20,6 +20,15 @@ pub fn cdoc2() -> &'static Path {
     PROGRAM.get_or_init(|| env::var_os("CDOC2").map_or_else(|| build("cdoc2-cli").join("cdoc2"), PathBuf::from))
 }
 
+/// The program `cdoc2-server`: `$CDOC2_SERVER` if that is set, otherwise built now, in the profile of the tests.
+///
+/// # Panics
+/// It cannot be built.
+pub fn cdoc2_server() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| env::var_os("CDOC2_SERVER").map_or_else(|| build("cdoc2-server").join("cdoc2-server"), PathBuf::from))
+}
+
 /// The program `token-sim`, built now.
 ///
 /// # Panics
