@@ -96,8 +96,10 @@ impl Ratio {
             rounds.iter().for_each(|round| sum.merge(round));
             sum.server_cpu_us()
         };
-        let median = *rates.get(rates.len() / 2)?;
-        Some(Self { load: load.to_owned(), server, rate: [median, *rates.first()?, *rates.last()?], cpu: cpu(rounds) / cpu(nginx) })
+        let (least, most) = (*rates.first()?, *rates.last()?);
+        // Of an even number there are two in the middle.
+        let median = (rates[(rates.len() - 1) / 2] + rates[rates.len() / 2]) / 2.0;
+        Some(Self { load: load.to_owned(), server, rate: [median, least, most], cpu: cpu(rounds) / cpu(nginx) })
     }
 }
 
