@@ -1,0 +1,220 @@
+//! UC.Client.01: encrypt CDOC2 container for sending to Recipient with a security token.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::Duration;
+
+use cdoc2_testbed::Algorithm;
+use cdoc2_testbed::content::{Document, person};
+
+use crate::http::seconds_from_now;
+use crate::impostor::Impostor;
+use crate::scene::{JAAN, MARI, Scene, code, holder};
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// The day that is so many days from now.
+fn day(days: i64) -> String {
+    seconds_from_now(days * DAY).to_string().chars().take(10).collect()
+}
+
+#[test]
+fn uc_client_01_encrypt_for_security_token() {
+    let (scene, mari) = Scene::with_card();
+    let jaan = scene.card(JAAN);
+    scene.done(&format!("encrypt -o in.cdoc2 --server testbed -r token:{mari} -r token:{jaan} a.txt"));
+    let records = scene.records("in.cdoc2");
+    let ids: Vec<&str> = records.iter().map(|record| record["transaction_id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 2);
+    assert_ne!(ids[0], ids[1]);
+    assert!(records.iter().all(|record| record["server_id"] == "testbed"), "{records:?}");
+    for reader in [mari, jaan] {
+        scene.opens("in.cdoc2", &format!("--reader {reader} --pin-file pin"));
+    }
+}
+
+#[test]
+fn uc_client_01_2a_recipient_from_ldap() {
+    let scene = Scene::with_directory();
+    let reader = scene.card(MARI);
+    // 1 and 2: by the personal code; what was found is shown
+    let found = scene.done("recipients find 60001017727");
+    assert!(found.contains("MAASIKAS") && !found.contains("TAMM"), "{found}");
+    // 3: what was found is chosen
+    scene.done("encrypt -o in.cdoc2 -r id:60001017727 a.txt");
+    scene.opens("in.cdoc2", &format!("--reader {reader} --pin-file pin"));
+    // nobody of that name; and no such code, about which the directory is not even asked
+    scene.fails(code::NO_RECORD, "encrypt -o out.cdoc2 -r id:38001085718 a.txt", &["no "]);
+    scene.fails(code::USAGE, "encrypt -o out.cdoc2 -r id:60001017728 a.txt", &["mistyped"]);
+}
+
+#[test]
+fn uc_client_01_2b_unreadable_certificate() {
+    let scene = Scene::new();
+    let identity = scene.bed.authority().identity(&person(&holder(MARI), Document::IdCard).unwrap(), Algorithm::P384).unwrap();
+    let der = identity.certificate();
+    for (name, octets) in [("text", &b"no certificate"[..]), ("cut", &der[..der.len() - 1]), ("empty", &[])] {
+        scene.write(name, octets);
+        scene.fails(code::USAGE, &format!("encrypt -o out.cdoc2 -r cert:{name} a.txt"), &[name]);
+    }
+    scene.fails(code::IO, "encrypt -o out.cdoc2 -r cert:absent a.txt", &["absent"]);
+}
+
+#[test]
+fn uc_client_01_5a_no_server_in_the_configuration() {
+    let (scene, reader) = Scene::with_card();
+    scene.configure("empty.toml", "");
+    scene.done(&format!("encrypt -o in.cdoc2 --config empty.toml -r token:{reader} a.txt"));
+    assert_eq!(scene.records("in.cdoc2")[0]["transaction_id"], serde_json::Value::Null);
+    scene.bed.server().stop();
+    scene.opens("in.cdoc2", &format!("--config empty.toml --reader {reader} --pin-file pin"));
+}
+
+#[test]
+fn uc_client_01_5b_default_server() {
+    let (scene, reader) = Scene::with_card();
+    scene.done(&format!("encrypt -o in.cdoc2 -r token:{reader} a.txt"));
+    assert_eq!(scene.records("in.cdoc2")[0]["server_id"], "testbed");
+}
+
+#[test]
+fn uc_client_01_6a_no_server_wanted() {
+    let (scene, reader) = Scene::with_card();
+    scene.bed.server().stop();
+    scene.done(&format!("encrypt -o in.cdoc2 --no-server -r token:{reader} a.txt"));
+    assert_eq!(scene.records("in.cdoc2")[0]["transaction_id"], serde_json::Value::Null);
+    scene.opens("in.cdoc2", &format!("--reader {reader} --pin-file pin"));
+}
+
+#[test]
+fn uc_client_01_7a_no_connection() {
+    let (scene, reader) = Scene::with_card();
+    scene.bed.server().stop();
+    scene.fails(code::NETWORK, &format!("encrypt -o out.cdoc2 -r token:{reader} a.txt"), &["testbed"]);
+    // 5: the sender chooses again
+    scene.done(&format!("encrypt -o in.cdoc2 --no-server -r token:{reader} a.txt"));
+}
+
+#[test]
+fn uc_client_01_8a_certificate_of_another_server() {
+    let (scene, reader) = Scene::with_card();
+    let impostor = Impostor::answering(&scene.bed, "HTTP/1.1 201 Created\r\nLocation: /key-capsules/KC0123456789ABCDEF\r\n\r\n");
+    let other = Impostor::answering(&scene.bed, "");
+    let port = |text: &str| text.split("localhost:").nth(1).unwrap()[..5].trim_end_matches('"').to_owned();
+    // The addresses of one, the certificate of the other: of the same authority and for the same name.
+    let config = other.config().replace(&port(&other.config()), &port(&impostor.config()));
+    scene.configure("pins.toml", &config);
+    scene.fails(
+        code::NETWORK,
+        &format!("encrypt -o out.cdoc2 --config pins.toml -r token:{reader} a.txt"),
+        &["impostor", "certificate"],
+    );
+    assert_eq!(impostor.requests(), 0);
+}
+
+#[test]
+fn uc_client_01_8b_expiry_from_the_policy_service() {
+    let (scene, reader) = Scene::with_card();
+    scene.bed.policy().set(200, r#"{"version":1,"capsule_expires":"7d"}"#);
+    scene.done(&format!("encrypt -o in.cdoc2 -r token:{reader} a.txt"));
+    assert!(scene.records("in.cdoc2")[0]["expires"].as_str().unwrap().starts_with(&day(7)));
+
+    // A certificate that is valid for less time.
+    let content = person(&holder(JAAN), Document::IdCard).unwrap();
+    let content = cdoc2_testbed::Content { not_after: content.not_before + Duration::from_secs(2 * 24 * 60 * 60), ..content };
+    let identity = scene.bed.authority().identity(&content, Algorithm::P384).unwrap();
+    scene.write("short.pem", identity.certificate_pem());
+    scene.done(&format!("encrypt -o in.cdoc2 --force -r token:{reader} -r cert:short.pem a.txt"));
+    let records = scene.records("in.cdoc2");
+    assert!(records[0]["expires"].as_str().unwrap().starts_with(&day(7)), "{records:?}");
+    assert!(records[1]["expires"].as_str().unwrap().starts_with(&day(2)), "{records:?}");
+
+    // Without the service's word nothing is sent.
+    scene.bed.policy().set(503, "");
+    scene.fails(code::NETWORK, &format!("encrypt -o out.cdoc2 -r token:{reader} a.txt"), &["policy"]);
+}
+
+#[test]
+fn uc_client_01_8c_expiry_longer_than_allowed() {
+    let scene = Scene::with(cdoc2_testbed::Options {
+        ldap: false,
+        configure_server: Box::new(|config| config.expiry.max = config.expiry.default),
+        ..Default::default()
+    });
+    let reader = scene.card(MARI);
+    scene.fails(code::NETWORK, &format!("encrypt -o out.cdoc2 --expires 1096d -r token:{reader} a.txt"), &["expir"]);
+}
+
+#[test]
+fn uc_client_01_9a_server_does_not_take_it() {
+    let (scene, reader) = Scene::with_card();
+    for answer in [
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+        "no HTTP",
+    ] {
+        let impostor = Impostor::answering(&scene.bed, answer);
+        scene.configure("impostor.toml", &impostor.config());
+        scene.fails(code::NETWORK, &format!("encrypt -o out.cdoc2 --config impostor.toml -r token:{reader} a.txt"), &["impostor"]);
+        assert!(impostor.requests() >= 1);
+    }
+}
+
+#[test]
+fn uc_client_01_9b_no_transaction_id() {
+    let (scene, reader) = Scene::with_card();
+    let locations =
+        ["", "Location: /key-capsules/\r\n", "Location: /key-capsules/KC01/../..\r\n", "Location: https://elsewhere.example/\r\n"];
+    for location in locations {
+        let answer = format!("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n{location}\r\n");
+        let impostor = Impostor::answering(&scene.bed, answer.leak());
+        scene.configure("impostor.toml", &impostor.config());
+        scene.fails(code::NETWORK, &format!("encrypt -o out.cdoc2 --config impostor.toml -r token:{reader} a.txt"), &["impostor"]);
+    }
+}
+
+#[test]
+fn uc_client_01_10a_header_too_long() {
+    let scene = Scene::new();
+    let impostor = Impostor::answering(&scene.bed, "HTTP/1.1 500 Internal Server Error\r\n\r\n");
+    scene.configure("impostor.toml", &impostor.config());
+    // Labels are the names of files, in which every letter that is not of ASCII takes six octets.
+    scene.done("keygen -o key.pem --pubkey key.pub --curve secp384r1");
+    let mut recipients = String::new();
+    for index in 0..1200 {
+        let name = format!("{}{index}", "õ".repeat(120));
+        let key = p384::SecretKey::from_slice(&scalar(index)).unwrap().public_key();
+        fs::write(scene.path(&name), p384::pkcs8::EncodePublicKey::to_public_key_pem(&key, p384::pkcs8::LineEnding::LF).unwrap())
+            .unwrap();
+        writeln!(recipients, "pubkey:{name}").unwrap();
+    }
+    scene.write("recipients", recipients);
+    scene.fails(code::LIMIT, "encrypt -o out.cdoc2 --config impostor.toml -R recipients a.txt", &["header"]);
+    assert_eq!(impostor.requests(), 0, "a capsule was sent for a container that cannot be");
+}
+
+/// A private key that nobody needs.
+fn scalar(index: u32) -> [u8; 48] {
+    let mut scalar = [0; 48];
+    scalar[44..].copy_from_slice(&(index + 1).to_be_bytes());
+    scalar
+}
+
+#[test]
+fn uc_client_01_11a_files_not_correct() {
+    let (scene, reader) = Scene::with_card();
+    let impostor = Impostor::answering(&scene.bed, "HTTP/1.1 500 Internal Server Error\r\n\r\n");
+    scene.configure("impostor.toml", &impostor.config());
+    fs::create_dir(scene.path("other")).unwrap();
+    scene.write("other/a.txt", "another");
+    scene.write("a\u{202E}txt.exe", "");
+    for (files, says) in
+        [("absent", "absent"), ("a.txt other/a.txt", "a.txt"), ("a\u{202E}txt.exe", "name"), ("/dev/null", "/dev/null")]
+    {
+        let words = format!("encrypt -o out.cdoc2 --config impostor.toml -r token:{reader} {files}");
+        let before = scene.command(&words).output().unwrap();
+        assert!(matches!(before.status.code(), Some(2 | 7 | 9)), "{before:?}");
+        scene.fails(before.status.code().unwrap(), &words, &[says]);
+    }
+    assert_eq!(impostor.requests(), 0, "a capsule was sent for a container that cannot be");
+}

@@ -1,0 +1,109 @@
+//! UC.Client.02: decrypt CDOC2 container with a security token.
+
+use std::fs;
+use std::path::Path;
+
+use cdoc2_testbed::identity;
+use cdoc2_testbed::ocsp::Standing;
+use token_proto::KeyRef;
+
+use crate::scene::{JAAN, Scene, code};
+
+#[test]
+fn uc_client_02_decrypt_with_security_token() {
+    let (scene, reader) = Scene::with_container();
+    assert_eq!(scene.bed.ocsp().requests(), 0);
+    // one PIN for the connection and for the decryption
+    scene.opens("in.cdoc2", &format!("--reader {reader} --pin-file pin"));
+    assert_eq!(scene.bed.ocsp().requests(), 1);
+    // 10: re-encrypted for long-term storage
+    scene.write("secret", [0x5A; 32]);
+    scene.done(&format!("reencrypt in.cdoc2 -o kept.cdoc2 --reader {reader} --pin-file pin -r secret:kept:secret"));
+    scene.bed.server().stop();
+    scene.opens("kept.cdoc2", "--secret secret");
+}
+
+#[test]
+fn uc_client_02_2a_header_too_long() {
+    let (scene, reader) = Scene::with_container();
+    let mut octets = fs::read(scene.path("in.cdoc2")).unwrap();
+    octets[5..9].copy_from_slice(&((1_u32 << 20) + 1).to_be_bytes());
+    octets.resize(2 << 20, 0);
+    scene.write("long.cdoc2", octets);
+    scene.fails(code::FORMAT, &format!("decrypt long.cdoc2 -o out --reader {reader} --pin-file pin"), &["long.cdoc2", "header"]);
+}
+
+#[test]
+fn uc_client_02_3a_certificate_cannot_be_read() {
+    let (scene, _) = Scene::with_container();
+    // a card without anything on it
+    scene.write("nothing", []);
+    for card in ["nothing", "absent"] {
+        scene.fails(code::CARD, &format!("decrypt in.cdoc2 -o out --token --reader sim:{card} --pin-file pin"), &[card]);
+    }
+}
+
+#[test]
+fn uc_client_02_4a_no_record_of_the_recipient() {
+    let (scene, _) = Scene::with_container();
+    let jaan = scene.card(JAAN);
+    scene.fails(code::NO_RECORD, &format!("decrypt in.cdoc2 -o out --reader {jaan} --pin-file pin"), &["in.cdoc2"]);
+    assert_eq!(scene.bed.ocsp().requests(), 0, "somebody else was told to the server");
+}
+
+#[test]
+fn uc_client_02_5a_capsule_in_the_container() {
+    let (scene, reader) = Scene::with_card();
+    scene.done(&format!("encrypt -o in.cdoc2 --no-server -r token:{reader} a.txt"));
+    scene.bed.server().stop();
+    scene.opens("in.cdoc2", &format!("--reader {reader} --pin-file pin"));
+}
+
+#[test]
+fn uc_client_02_6a_pin_is_required() {
+    let (scene, reader) = Scene::with_container();
+    // nobody is there to be asked
+    scene.fails(code::USAGE, &format!("decrypt in.cdoc2 -o out --reader {reader}"), &["--pin-file"]);
+    assert_eq!(scene.bed.ocsp().requests(), 0);
+    scene.opens("in.cdoc2", &format!("--reader {reader} --pin-file pin"));
+}
+
+#[test]
+fn uc_client_02_6b_authentication_fails() {
+    let (scene, reader) = Scene::with_container();
+    scene.write("wrong", "9999");
+    scene.fails(code::REJECTED, &format!("decrypt in.cdoc2 -o out --reader {reader} --pin-file wrong"), &["PIN1", "2 tries"]);
+
+    let state = Path::new(reader.trim_start_matches("sim:"));
+    let der = simulator::cli::certificate(state, KeyRef::Authentication).unwrap();
+    scene.bed.ocsp().set(&identity::serial(&der), Standing::Revoked);
+    scene.fails(code::NETWORK, &format!("decrypt in.cdoc2 -o out --reader {reader} --pin-file pin"), &["testbed", "revoked"]);
+}
+
+#[test]
+fn uc_client_02_8a_no_capsule_on_the_server() {
+    let (scene, reader) = Scene::with_container();
+    scene.bed.server().stop();
+    for name in ["capsules.sqlite", "capsules.sqlite-wal", "capsules.sqlite-shm"] {
+        let _ = fs::remove_file(scene.bed.folder().join(name));
+    }
+    scene.bed.server().start().unwrap();
+    let words = format!("decrypt in.cdoc2 -o out --reader {reader} --pin-file pin");
+    scene.fails(code::NETWORK, &words, &["testbed", "expired"]);
+    // nor any server at all
+    scene.bed.server().stop();
+    scene.fails(code::NETWORK, &words, &["testbed"]);
+    // nor one that is known
+    scene.configure("empty.toml", "");
+    scene.fails(code::NETWORK, &format!("{words} --config empty.toml"), &["testbed", "empty.toml"]);
+}
+
+#[test]
+fn uc_client_02_9a_decryption_fails() {
+    let (scene, reader) = Scene::with_container();
+    let mut octets = fs::read(scene.path("in.cdoc2")).unwrap();
+    let header_len = usize::try_from(u32::from_be_bytes(octets[5..9].try_into().unwrap())).unwrap();
+    octets[9 + header_len] ^= 1;
+    scene.write("altered.cdoc2", octets);
+    scene.fails(code::REJECTED, &format!("decrypt altered.cdoc2 -o out --reader {reader} --pin-file pin"), &["altered.cdoc2"]);
+}
