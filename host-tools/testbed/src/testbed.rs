@@ -91,7 +91,7 @@ impl Testbed {
 
         let directory = match options.ldap {
             false => Err(directory::Error::NotWanted),
-            true => match Directory::start_new(&folder.path().join("ldap"), &authority) {
+            true => match Directory::start_new(&folder.path().join("ldap"), &authority.identity(&content, Algorithm::P256)?, "") {
                 Err(Error::Directory(error @ directory::Error::NotInstalled)) => Err(error),
                 started => Ok(started?),
             },

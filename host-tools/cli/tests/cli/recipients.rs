@@ -1,51 +1,47 @@
 //! Recipients from directories: `cdoc2 recipients find`, and `-r id:`.
 
-use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
+use cdoc2_testbed::content::{self, Document};
+use cdoc2_testbed::directory::{Tree, Use};
+use cdoc2_testbed::{Algorithm, Holder, Options, PersonalCode, Testbed};
 
-use crate::help::examples;
-use crate::people::{DIGI_ID, MOBILE_ID, Person, Server};
-use crate::slapd::{Slapd, Tree};
 use crate::support::{Sandbox, says};
 
-const JAAN: &str = "JÕEORG,JAAN-KRISTJAN,38001085718";
-const JAANS_CODE: &str = "PNOEE-38001085718";
+/// A sandbox with a directory, a configuration for that alone in `cdoc2.toml`, and the key of Jaan's ID-card in `jaan.key`.
+fn sandbox() -> (Sandbox, Testbed) {
+    let testbed = Testbed::start(Options::default()).unwrap();
+    let directory = testbed.directory().expect("slapd, which scripts/bootstrap installs");
+    let certificate = |content, algorithm| testbed.authority().identity(&content, algorithm).unwrap().certificate().to_vec();
 
-/// A sandbox with a directory, a configuration for it in `cdoc2.toml`, and the key of Jaan's ID-card in `jaan.key`.
-fn sandbox() -> (Sandbox, Slapd) {
-    let server = Server::new();
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
-    let jaan = || Person::new(JAAN, JAANS_CODE);
-    let certificates = [
-        jaan().certificate_for(&key),
-        Person { policy: Some(DIGI_ID), ..jaan() }.certificate(),
-        Person { years: (2000, 2001), ..jaan() }.certificate(),
-    ];
-    let mut tree = Tree::new();
-    tree.add("Identity card", JAAN, JAANS_CODE, &certificates);
-    let phone = Person { policy: Some(MOBILE_ID), ..Person::new("TAMM,MARI,60001017727", "PNOEE-60001017727") };
-    tree.add("Mobile-ID", "TAMM,MARI,60001017727", "PNOEE-60001017727", &[phone.certificate()]);
-    let slapd = Slapd::start(&server, &tree, "");
+    let jaan = Holder::new("JÕEORG,JAAN-KRISTJAN", PersonalCode::parse("38001085718").unwrap()).unwrap();
+    let key = testbed.software_key(&jaan, Algorithm::P384).unwrap().key;
+    let digi_id = certificate(content::person(&jaan, Document::DigiId).unwrap(), Algorithm::P384);
+    let expired = certificate(content::expired(content::person(&jaan, Document::IdCard).unwrap()), Algorithm::P384);
+    directory.add_person(Tree::Sk, &jaan, Document::IdCard, Use::Authentication, &[&digi_id, &expired]).unwrap();
+
+    let mari = Holder::new("TAMM,MARI", PersonalCode::parse("60001017727").unwrap()).unwrap();
+    let phone = certificate(content::person(&mari, Document::MobileId).unwrap(), Algorithm::P256);
+    directory.add_person(Tree::Sk, &mari, Document::MobileId, Use::Authentication, &[&phone]).unwrap();
+
     let sandbox = Sandbox::new();
     let configuration =
-        format!("[[directory]]\nname = \"SK\"\nurl = \"{}\"\nbase = \"c=EE\"\nauthorities = [\"ca.pem\"]\n", slapd.ldaps);
+        format!("[[directory]]\nname = \"SK\"\nurl = \"{}\"\nbase = \"c=EE\"\nauthorities = [\"ca.pem\"]\n", directory.ldaps_url());
     sandbox.write("cdoc2.toml", configuration);
-    sandbox.write("ca.der", &server.authority);
-    sandbox.openssl("x509 -inform DER -in ca.der -out ca.pem");
-    sandbox.write("jaan.key", key.serialize_pem());
+    sandbox.write("ca.pem", testbed.authority().root_pem());
+    sandbox.write("jaan.key", std::fs::read(key).unwrap());
     sandbox.write("report.pdf", "report");
-    (sandbox, slapd)
+    (sandbox, testbed)
 }
 
 #[test]
 fn certificates_are_listed_with_verdicts() {
-    let (sandbox, _slapd) = sandbox();
+    let (sandbox, _testbed) = sandbox();
     let run = sandbox.run("recipients find 38001085718 --config cdoc2.toml").done();
     let text = run.text();
     for line in ["Certificate 1: JÕEORG", "PNOEE-38001085718", "ID-card", "Digi-ID", "verdict:   taken", "left: expired", "SK"] {
         says(&text, line);
     }
     assert_eq!((text.matches("Certificate ").count(), text.matches("taken").count()), (3, 2), "{text}");
-    says(&run.stderr(), "the directory \"SK\" (ldaps://localhost:");
+    says(&run.stderr(), "the directory \"SK\" (ldaps://127.0.0.1:");
     assert!(!run.stderr().contains("38001085718"), "{}", run.stderr());
 
     let json: serde_json::Value =
@@ -57,7 +53,7 @@ fn certificates_are_listed_with_verdicts() {
 
 #[test]
 fn certificates_are_saved_for_later() {
-    let (sandbox, _slapd) = sandbox();
+    let (sandbox, _testbed) = sandbox();
     sandbox.run("recipients find 38001085718 --output found --config cdoc2.toml").done();
     let names = sandbox.names("found");
     assert!(names.len() == 2 && names.iter().all(|name| name.starts_with("PNOEE-38001085718-")), "{names:?}");
@@ -70,7 +66,7 @@ fn certificates_are_saved_for_later() {
 
 #[test]
 fn a_code_is_a_recipient() {
-    let (sandbox, _slapd) = sandbox();
+    let (sandbox, _testbed) = sandbox();
     let run = sandbox.run("encrypt -o out.cdoc2 -r id:38001085718 --config cdoc2.toml report.pdf").done();
     says(&run.stderr(), "learns the personal code of recipient 1");
     says(&run.stderr(), "left: expired");
@@ -85,7 +81,7 @@ fn a_code_is_a_recipient() {
 
 #[test]
 fn whoever_cannot_decrypt_is_no_recipient() {
-    let (sandbox, slapd) = sandbox();
+    let (sandbox, testbed) = sandbox();
     for command in ["encrypt -o out.cdoc2 -r id:60001017727 report.pdf", "recipients find 60001017727"] {
         let run = sandbox.run(&format!("{command} --config cdoc2.toml")).failed(4);
         says(&run, "Mobile-ID cannot decrypt");
@@ -97,19 +93,8 @@ fn whoever_cannot_decrypt_is_no_recipient() {
     }
     sandbox.write("empty.toml", "");
     says(&sandbox.run("recipients find 38001085718 --config empty.toml").failed(2), "[[directory]]");
-    drop(slapd);
+    testbed.directory().unwrap().stop();
     let run = sandbox.run("encrypt -o out.cdoc2 -r id:38001085718 --config cdoc2.toml report.pdf").failed(10);
     says(&run, "the directory \"SK\" cannot be reached");
     assert!(!sandbox.path("out.cdoc2").exists());
-}
-
-#[test]
-fn examples_work() {
-    let (sandbox, _slapd) = sandbox();
-    let examples = examples(&sandbox.run("recipients --help").done().text());
-    assert_eq!(examples.len(), 4);
-    for example in examples {
-        let run = sandbox.shell(&format!("export CDOC2_CONFIG=cdoc2.toml; {example}"));
-        assert_eq!(run.code(), Some(0), "{example}: {}", run.stderr());
-    }
 }

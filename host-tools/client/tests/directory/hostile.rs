@@ -11,12 +11,12 @@ use crate::people::Server;
 
 /// Serves one connection: answers each of the requests with the next of `answers`, then waits until the client goes. Answers its address.
 pub(crate) fn over_tls(server: &Server, answers: Vec<Vec<u8>>) -> String {
-    let key = rustls::pki_types::PrivateKeyDer::try_from(server.key.serialize_der()).unwrap();
+    let (chain, key) = server.identity.for_rustls();
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![server.certificate.der().clone()], key)
+        .with_single_cert(chain, key)
         .unwrap();
     let (listener, url) = listen("ldaps");
     thread::spawn(move || {

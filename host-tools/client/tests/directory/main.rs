@@ -2,16 +2,15 @@
 
 mod hostile;
 mod people;
-mod slapd;
 
 use std::time::{Duration, SystemTime};
 
 use cdoc2::keys::{EidType, UsageWarning};
 use cdoc2_client::directory::{self, Directory, Error, Found, Kind, Query, Reason, SearchError, Verdict};
+use cdoc2_testbed::content::Document;
 use hostile::{element, entry, message, result};
-use people::{DIGI_ID, MOBILE_ID, Person, SMART_ID, Server};
+use people::{DIGI_ID, MOBILE_ID, Person, SMART_ID, Server, Slapd};
 use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose, PKCS_ED25519};
-use slapd::{Slapd, Tree};
 
 const JAAN: &str = "JÕEORG,JAAN-KRISTJAN,38001085718";
 const JAANS_CODE: &str = "PNOEE-38001085718";
@@ -37,13 +36,13 @@ fn verdicts(found: &Found) -> Vec<(Kind, Verdict)> {
 }
 
 /// Everybody, in one directory.
-fn tree() -> Tree {
+fn populated(server: &Server) -> Slapd {
     let certificate = |change: &dyn Fn(&mut Person<'_>)| {
         let mut person = Person::new(JAAN, JAANS_CODE);
         change(&mut person);
         person.certificate()
     };
-    let mut tree = Tree::new();
+    let slapd = server.start("");
     let of_jaan = [
         certificate(&|_| {}),
         certificate(&|person| person.policy = Some(DIGI_ID)),
@@ -54,20 +53,20 @@ fn tree() -> Tree {
         certificate(&|person| person.policy = Some(SMART_ID)),
         certificate(&|person| person.serial_number = MARIS_CODE),
     ];
-    tree.add("Identity card", JAAN, JAANS_CODE, &of_jaan);
-    tree.add("Mobile-ID", JAAN, JAANS_CODE, &[certificate(&|person| person.policy = Some(MOBILE_ID))]);
-    tree.add("Identity card", MARI, MARIS_CODE, &[Person::new(MARI, MARIS_CODE).certificate()]);
+    slapd.add(Document::IdCard, JAAN, &of_jaan);
+    slapd.add(Document::MobileId, JAAN, &[certificate(&|person| person.policy = Some(MOBILE_ID))]);
+    slapd.add(Document::IdCard, MARI, &[Person::new(MARI, MARIS_CODE).certificate()]);
     let odd = "ODD*NAME (LTD)";
     let seal = Person { policy: None, purposes: Vec::new(), ..Person::new(odd, "10747013") };
     let tls = Person { policy: None, purposes: vec![ExtendedKeyUsagePurpose::ServerAuth], ..Person::new(odd, "10747013") };
-    tree.add("Identity card", odd, "10747013", &[seal.certificate(), tls.certificate()]);
-    tree
+    slapd.add_organisation(odd, "10747013", &[seal.certificate(), tls.certificate()]);
+    slapd
 }
 
 #[test]
 fn a_person_is_found_and_every_certificate_judged() {
     let server = Server::new();
-    let slapd = Slapd::start(&server, &tree(), "");
+    let slapd = populated(&server);
     for url in [&slapd.ldaps, &slapd.ldap] {
         let found = search(&[server.directory("SK", url)], "38001085718").unwrap();
         let id_card = Kind::Eid(EidType::IdCard);
@@ -94,7 +93,7 @@ fn a_person_is_found_and_every_certificate_judged() {
 #[test]
 fn names_and_organisations_are_found() {
     let server = Server::new();
-    let slapd = Slapd::start(&server, &tree(), "");
+    let slapd = populated(&server);
     let directories = [server.directory("SK", &slapd.ldaps)];
     let names = |query: &str| {
         let found = search(&directories, query).unwrap();
@@ -123,13 +122,12 @@ fn names_and_organisations_are_found() {
 #[test]
 fn too_many_are_cut() {
     let server = Server::new();
-    let mut tree = Tree::new();
-    for number in 0..5 {
-        let name = format!("TAMM,MARI {number}");
-        tree.add("Identity card", &name, MARIS_CODE, &[Person::new(&name, MARIS_CODE).certificate()]);
-    }
     for (configuration, size_limit) in [("sizelimit 3", 20), ("", 3)] {
-        let slapd = Slapd::start(&server, &tree, configuration);
+        let slapd = server.start(configuration);
+        for number in 0..5 {
+            let name = format!("TAMM,MARI {number},60001017727");
+            slapd.add(Document::IdCard, &name, &[Person::new(&name, MARIS_CODE).certificate()]);
+        }
         let settings = directory::Settings { size_limit, ..server.settings("SK", &slapd.ldaps) };
         let found = search(&[Directory::new(settings).unwrap()], "tamm").unwrap();
         assert_eq!((found.candidates.len(), &found.cut[..]), (3, &["SK".to_owned()][..]));
@@ -139,7 +137,7 @@ fn too_many_are_cut() {
 #[test]
 fn directories_are_merged_and_one_may_be_down() {
     let server = Server::new();
-    let slapd = Slapd::start(&server, &tree(), "");
+    let slapd = populated(&server);
     let down = server.directory("down", &format!("ldaps://localhost:{}", free_port()));
     let directories = [server.directory("one", &slapd.ldaps), down.clone(), server.directory("two", &slapd.ldap)];
     let found = search(&directories, "60001017727").unwrap();
@@ -159,7 +157,7 @@ fn free_port() -> u16 {
 #[test]
 fn nothing_is_asked_of_a_server_that_is_not_trusted() {
     let server = Server::new();
-    let slapd = Slapd::start(&server, &tree(), "");
+    let slapd = populated(&server);
     for url in [&slapd.ldaps, &slapd.ldap] {
         let by_address = url.replace("localhost", "127.0.0.1");
         for directory in [Server::new().directory("SK", url), server.directory("SK", &by_address)] {
@@ -172,9 +170,9 @@ fn nothing_is_asked_of_a_server_that_is_not_trusted() {
 #[test]
 fn nothing_is_asked_where_it_may_not_be() {
     let server = Server::new();
-    let slapd = Slapd::start(&server, &tree(), "disallow bind_anon");
+    let slapd = server.start("disallow bind_anon");
     assert!(matches!(failure(server.directory("SK", &slapd.ldaps)), Error::BindRefused { code: 48 }));
-    let slapd = Slapd::start(&server, &tree(), "");
+    let slapd = populated(&server);
     let settings = directory::Settings { base: "c=LV".to_owned(), ..server.settings("SK", &slapd.ldaps) };
     let error = failure(Directory::new(settings).unwrap());
     assert!(matches!(error, Error::SearchRefused { code: 32 }), "{error:?}");

@@ -1,13 +1,19 @@
 //! Certificates of people and organisations, and of a directory's server.
 
+use std::time::{Duration, SystemTime};
+
 use cdoc2_client::directory::{Directory, QueryKind, Settings};
+use cdoc2_testbed::content::Document;
+use cdoc2_testbed::directory::{Tree, Use};
+use cdoc2_testbed::{Algorithm, Authority, Content, Holder, Identity, PersonalCode, Subject};
 use rcgen::{
-    CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P384_SHA384, SignatureAlgorithm, date_time_ymd,
 };
-use std::time::Duration;
+use tempfile::TempDir;
 use x509_cert::der::Encode as _;
 use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::ext::pkix::name::GeneralName;
 
 /// Policies: the ID-card of 2018, a Digi-ID, Mobile-ID, Smart-ID.
 pub(crate) const ID_CARD: &str = "1.3.6.1.4.1.51361.1.2.1";
@@ -42,10 +48,7 @@ impl<'a> Person<'a> {
 
     /// For a key that nobody has.
     pub(crate) fn certificate(&self) -> Vec<u8> {
-        self.certificate_for(&KeyPair::generate_for(self.algorithm).unwrap())
-    }
-
-    pub(crate) fn certificate_for(&self, key: &KeyPair) -> Vec<u8> {
+        let key = KeyPair::generate_for(self.algorithm).unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, self.name);
@@ -58,27 +61,32 @@ impl<'a> Person<'a> {
             let policies = vec![vec![ObjectIdentifier::new_unwrap(policy)]].to_der().unwrap();
             params.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 32], policies));
         }
-        params.self_signed(key).unwrap().der().to_vec()
+        params.self_signed(&key).unwrap().der().to_vec()
     }
 }
 
-/// An authority, and a certificate for localhost that it issued.
+/// An authority, and a certificate for localhost, by its name alone, that it issued.
 pub(crate) struct Server {
-    pub(crate) authority: Vec<u8>,
-    pub(crate) certificate: rcgen::Certificate,
-    pub(crate) key: KeyPair,
+    authority: Authority,
+    pub(crate) identity: Identity,
 }
 
 impl Server {
     pub(crate) fn new() -> Self {
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let authority_key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
-        let certificate = authority.self_signed(&authority_key).unwrap().der().to_vec();
-        let issuer = Issuer::new(authority, authority_key);
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
-        let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-        Self { authority: certificate, certificate: leaf, key }
+        let authority = Authority::new("directory", None).unwrap();
+        let mut content = Content::server(Subject::named("directory").unwrap(), SystemTime::now()).unwrap();
+        content.alternative_names.retain(|name| matches!(name, GeneralName::DnsName(_)));
+        let identity = authority.identity(&content, Algorithm::P384).unwrap();
+        Self { authority, identity }
+    }
+
+    /// A slapd with these lines in its configuration, and nobody in it.
+    pub(crate) fn start(&self, more: &str) -> Slapd {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = cdoc2_testbed::Directory::start_new(&folder.path().join("ldap"), &self.identity, more);
+        let directory = directory.expect("slapd, which scripts/bootstrap installs");
+        let [ldap, ldaps] = [directory.ldap_url(), directory.ldaps_url()].map(|url| url.replace("127.0.0.1", "localhost"));
+        Slapd { directory, ldap, ldaps, _folder: folder }
     }
 
     /// A directory at `url` for which this authority vouches.
@@ -92,11 +100,36 @@ impl Server {
             url: url.parse().unwrap(),
             start_tls: url.starts_with("ldap:"),
             base: "c=EE".to_owned(),
-            authorities: vec![self.authority.clone().into()],
+            authorities: vec![self.authority.root().to_vec().into()],
             system_authorities: false,
             queries: vec![QueryKind::Person, QueryKind::Organisation, QueryKind::Name],
             timeout: Duration::from_secs(60),
             size_limit: 20,
         }
     }
+}
+
+/// A running slapd; it ends with the value.
+pub(crate) struct Slapd {
+    directory: cdoc2_testbed::Directory,
+    pub(crate) ldap: String,
+    pub(crate) ldaps: String,
+    _folder: TempDir,
+}
+
+impl Slapd {
+    /// Adds certificates of a person, as [`Person`] names one.
+    pub(crate) fn add(&self, document: Document, common_name: &str, certificates: &[Vec<u8>]) {
+        let (names, code) = common_name.rsplit_once(',').unwrap();
+        let holder = Holder::new(names, PersonalCode::parse(code).unwrap()).unwrap();
+        self.directory.add_person(Tree::Sk, &holder, document, Use::Authentication, &slices(certificates)).unwrap();
+    }
+
+    pub(crate) fn add_organisation(&self, name: &str, registry_code: &str, certificates: &[Vec<u8>]) {
+        self.directory.add_organisation(name, registry_code, &slices(certificates)).unwrap();
+    }
+}
+
+fn slices(certificates: &[Vec<u8>]) -> Vec<&[u8]> {
+    certificates.iter().map(Vec::as_slice).collect()
 }

@@ -14,12 +14,10 @@ use std::thread;
 
 use getrandom::fill;
 use ldap3::{LdapConn, LdapError, Mod, dn_escape};
-use simulator::certificate::{Content, Subject};
 use simulator::holder::Holder;
 
-use crate::Authority;
+use crate::Identity;
 use crate::content::Document;
-use crate::identity::Algorithm;
 use slapd::{Ports, Slapd};
 
 /// The top of SK's tree.
@@ -138,13 +136,15 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Starts it, with its files in the new folder `folder` and trees with nobody in them.
-    pub(crate) fn start_new(folder: &Path, authority: &Authority) -> Result<Self, crate::Error> {
+    /// Starts one with its files in the new folder `folder`, and trees with nobody in them. `identity` is what it shows over TLS; `more` are
+    /// lines of slapd.conf(5) on the whole server, which go before those that would be there, such as "sizelimit 3".
+    ///
+    /// # Errors
+    /// slapd is not installed, or does not start: perhaps it does not know what `more` says.
+    pub fn start_new(folder: &Path, identity: &Identity, more: &str) -> Result<Self, crate::Error> {
         let program = slapd::program().ok_or(Error::NotInstalled)?;
-        let content = Content::server(Subject::named("localhost")?, std::time::SystemTime::now())?;
-        let identity = authority.identity(&content, Algorithm::P256)?;
         let password = random_password()?;
-        let config = slapd::configure(folder, &identity, &password)?;
+        let config = slapd::configure(folder, identity, &password, more)?;
         let (slapd, ports) = Slapd::start(program, &config, None)?;
         let directory = Self { program, config, password, ports, running: Mutex::new(Some(slapd)) };
         directory.plant()?;

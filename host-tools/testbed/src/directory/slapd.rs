@@ -46,8 +46,8 @@ pub(super) fn program() -> Option<&'static Path> {
     PROGRAMS.iter().map(Path::new).find(|path| path.exists())
 }
 
-/// Writes its configuration into `folder`, which is to be new; the file.
-pub(super) fn configure(folder: &Path, identity: &Identity, password: &str) -> Result<PathBuf, Error> {
+/// Writes its configuration, and in it the lines `more`, into `folder`, which is to be new; the file.
+pub(super) fn configure(folder: &Path, identity: &Identity, password: &str, more: &str) -> Result<PathBuf, Error> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |cause| Error::File { path, cause }
@@ -71,7 +71,7 @@ pub(super) fn configure(folder: &Path, identity: &Identity, password: &str) -> R
         format!("include {}\npidfile {}\n{modules}", file("holder.schema"), file("slapd.pid")),
         format!("TLSCertificateFile {}\nTLSCertificateKeyFile {}\nTLSVerifyClient never\n", file("server.pem"), file("server.key")),
         // As many as SK's directory gives.
-        "sizelimit 50\n".into(),
+        format!("sizelimit 50\n{more}\n"),
         // The administrator's own entry would be in this one, and so the password must be.
         database(SK_SUFFIX, "sk", &format!("rootpw {password}\n")),
         database(ZETES_SUFFIX, "zetes", ""),
