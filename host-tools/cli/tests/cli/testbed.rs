@@ -5,10 +5,13 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use cdoc2_testbed::card::PIN1;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::support::Sandbox;
+
 /// A test bed, killed at the latest when a test fails.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -17,10 +20,10 @@ impl Drop for Running {
     }
 }
 
-/// Starts it with its temporary folders in `parent`; what it printed, up to "ready".
-fn up(parent: &Path, arguments: &[&str]) -> (Running, String) {
+/// Starts it in `parent`, where its temporary folders are too; what it printed, up to "ready".
+pub(crate) fn up(parent: &Path, arguments: &[&str]) -> (Running, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cdoc2"));
-    command.args(["testbed", "up"]).args(arguments).env("TMPDIR", parent).stdout(Stdio::piped());
+    command.args(["testbed", "up"]).args(arguments).current_dir(parent).env("TMPDIR", parent).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let out = BufReader::new(child.stdout.take().unwrap());
     let running = Running(child);
@@ -35,7 +38,7 @@ fn up(parent: &Path, arguments: &[&str]) -> (Running, String) {
     panic!("it is not ready: {text}");
 }
 
-fn end(mut running: Running, signal: Signal) -> Option<i32> {
+pub(crate) fn end(mut running: Running, signal: Signal) -> Option<i32> {
     kill_process(Pid::from_child(&running.0), signal).unwrap();
     running.0.wait().unwrap().code()
 }
@@ -59,6 +62,34 @@ fn signal_ends_it_and_nothing_is_left() {
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
         assert_eq!(processes(parent.path()), [""; 0]);
     }
+}
+
+/// By what the line about each of them says. The organisation's key is for encryption alone, and so no server can know it by TLS.
+#[test]
+fn everybody_that_is_printed_decrypts() {
+    let sandbox = Sandbox::new();
+    let (running, text) = up(sandbox.folder(), &[]);
+    let config = text.lines().find_map(|line| line.strip_prefix("configuration")).unwrap().trim();
+    sandbox.write("a.txt", "plain text\n");
+    let run = |arguments: &str| {
+        let run = sandbox.cdoc2(arguments).env("CDOC2_CONFIG", config).env("NO_PROXY", "*").env("CDOC2_PIN", PIN1);
+        run.run().done();
+    };
+    for (code, where_to) in [
+        ("60001017727", "--server testbed"),
+        ("38001085718", "--server testbed"),
+        ("60001019906", "--server testbed"),
+        ("38001080079", "--server testbed"),
+        ("12345678", "--no-server"),
+    ] {
+        let line = text.lines().find(|line| line.trim_start().starts_with(code)).unwrap();
+        let options = &line[line.find(" --").unwrap()..];
+        let options = options.split("   ").next().unwrap();
+        run(&format!("encrypt -o {code}.cdoc2 {where_to} -r id:{code} a.txt"));
+        run(&format!("decrypt {code}.cdoc2 -o {code} {options}"));
+        assert_eq!(sandbox.read(format!("{code}/a.txt")), b"plain text\n", "{line}");
+    }
+    assert_eq!(end(running, Signal::INT), Some(0));
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn holder(name: &str, code: &str) -> Option<Holder> {
 
 /// The certificate is named too: a capsule server wants to see one.
 fn key_options(files: &KeyFiles) -> String {
-    format!("--key {}   certificate {}", text::path(&files.key), text::path(&files.certificate))
+    format!("--key {} --cert {}", text::path(&files.key), text::path(&files.certificate))
 }
 
 fn describe(testbed: &Testbed, people: &[Person]) -> String {
