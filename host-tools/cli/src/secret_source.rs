@@ -138,9 +138,15 @@ impl<'a> SecretSource<'a> {
     }
 }
 
+/// As it stands within a sentence: "New password" begins small there, and "PIN1" stays.
 fn lower_first(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+    match characters.next() {
+        Some(first) if !characters.clone().next().is_some_and(char::is_uppercase) => {
+            first.to_lowercase().chain(characters).collect()
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// Reads to the end and takes one line break off, if the last line has one.
@@ -210,6 +216,21 @@ mod tests {
 
     fn read(mut octets: &[u8]) -> Vec<u8> {
         read_all(&mut octets).unwrap().to_vec()
+    }
+
+    #[test]
+    fn abbreviations_stay() {
+        for (text, expected) in [
+            ("New password", "new password"),
+            ("A password", "a password"),
+            ("Õ", "õ"),
+            ("PIN1", "PIN1"),
+            ("PUK", "PUK"),
+            ("PIN of \"mari\"", "PIN of \"mari\""),
+            ("", ""),
+        ] {
+            assert_eq!(lower_first(text), expected);
+        }
     }
 
     #[test]

@@ -180,3 +180,14 @@ fn what_is_no_token_is_refused() {
     says(&sandbox.run("decrypt in.cdoc2 --token --secret s").failed(2), "one thing opens a container");
     says(&sandbox.run("decrypt in.cdoc2 --pkcs11 a.txt").failed(2), "not a PKCS#11 module");
 }
+
+#[test]
+fn what_is_not_asked_for_is_called_by_its_name() {
+    let sandbox = sandbox("");
+    for (arguments, message) in [
+        ("token verify-pin --batch", "cdoc2: PIN1: --batch forbids to ask for it"),
+        ("token unblock pin1 --batch", "cdoc2: PUK: --batch forbids to ask for it"),
+    ] {
+        says(&sandbox.run(&format!("{arguments} --reader sim:card")).failed(2), message);
+    }
+}
