@@ -1,14 +1,24 @@
 //! Help, manual pages and completions: they come out, and what they say is true.
 
+use std::fs;
 use std::process::Command;
 
+use cdoc2_testbed::{Algorithm, Holder, Options, PersonalCode, Testbed};
+use rustix::process::Signal;
+
 use crate::support::{PASSWORD, Sandbox, says};
+use crate::testbed;
 
 /// Those whose examples need nothing but files and a card.
-const COMMANDS: [&str; 8] = ["encrypt", "decrypt", "reencrypt", "inspect", "keygen", "token", "completions", "man"];
+const ALONE: [&str; 8] = ["encrypt", "decrypt", "reencrypt", "inspect", "keygen", "token", "completions", "man"];
+/// Those whose examples need a directory and a capsule server.
+const CONNECTED: [&str; 2] = ["recipients", "servers"];
+/// The one whose examples run until they are interrupted.
+const ENDLESS: &str = "testbed";
 
-/// The lines of a help text that begin with a prompt.
-pub(crate) fn examples(help: &str) -> Vec<String> {
+/// The examples in the help of a command.
+fn examples(sandbox: &Sandbox, command: &str) -> Vec<String> {
+    let help = sandbox.run(&format!("{command} --help")).done().text();
     help.lines().filter_map(|line| line.trim().strip_prefix("$ ")).map(str::to_owned).collect()
 }
 
@@ -32,8 +42,8 @@ fn sandbox_for_examples() -> Sandbox {
 fn examples_work_in_their_order() {
     let sandbox = sandbox_for_examples();
     let mut count = 0;
-    for command in COMMANDS {
-        for example in examples(&sandbox.run(&format!("{command} --help")).done().text()) {
+    for command in ALONE {
+        for example in examples(&sandbox, command) {
             let secrets = format!("CDOC2_PASSWORD={PASSWORD} CDOC2_KEY_PASSWORD=eluaegne CDOC2_PIN=1234 CDOC2_NEW_PIN=1234");
             let card = "CDOC2_PUK=12345678 CDOC2_READER=sim:mari.token";
             let line = format!("export {secrets} {card}; {example}");
@@ -42,16 +52,57 @@ fn examples_work_in_their_order() {
             count += 1;
         }
         // Two examples may unpack into the same folder.
-        let _ = std::fs::remove_dir_all(sandbox.path("opened"));
+        let _ = fs::remove_dir_all(sandbox.path("opened"));
     }
     assert!(count >= 26, "only {count} examples");
-    let main = examples(&sandbox.run("--help").done().text());
+    let main = examples(&sandbox, "");
     assert_eq!(main.len(), 3);
     for example in main {
         let run = sandbox.shell(&example.replace("report.cdoc2", "main.cdoc2"));
         assert_eq!(run.code(), Some(0), "{example}: {}", run.stderr());
     }
     assert_eq!(sandbox.read("restored/photos_a.jpg"), b"photo");
+}
+
+#[test]
+fn examples_work_with_servers() {
+    let testbed = Testbed::start(Options::default()).unwrap();
+    testbed.directory().expect("slapd, which scripts/bootstrap installs");
+    let key = |names: &str, code: &str| {
+        let holder = Holder::new(names, PersonalCode::parse(code).unwrap()).unwrap();
+        testbed.software_key(&holder, Algorithm::P384).unwrap()
+    };
+    key("JÕEORG,JAAN-KRISTJAN", "38001085718");
+    let mari = key("MAASIKAS,MARI", "60001017727");
+    let sandbox = Sandbox::new();
+    sandbox.write("mari.key", fs::read(mari.key).unwrap());
+    sandbox.write("mari.cer", fs::read(mari.certificate).unwrap());
+    sandbox.write("report.pdf", "report");
+    let mut count = 0;
+    for command in CONNECTED {
+        for example in examples(&sandbox, command) {
+            // Nothing goes through a proxy of this machine's.
+            let run = sandbox.shell(&format!("export CDOC2_CONFIG={} NO_PROXY='*'; {example}", testbed.config().display()));
+            assert_eq!(run.code(), Some(0), "{example}: {}", run.stderr());
+            count += 1;
+        }
+    }
+    assert_eq!(count, 8);
+    assert_eq!((sandbox.read("kept/report.pdf"), sandbox.names("certificates").len()), (b"report".to_vec(), 1));
+}
+
+#[test]
+fn examples_run_until_they_are_interrupted() {
+    let sandbox = Sandbox::new();
+    let examples = examples(&sandbox, ENDLESS);
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        let words: Vec<_> = example.split(' ').collect();
+        let ["cdoc2", "testbed", "up", arguments @ ..] = &words[..] else { panic!("{example}") };
+        let (running, _) = testbed::up(sandbox.folder(), arguments);
+        assert_eq!(testbed::end(running, Signal::INT), Some(0), "{example}");
+    }
+    assert_eq!(sandbox.names("."), ["bed"]);
 }
 
 #[test]
@@ -77,8 +128,9 @@ fn manual_pages_are_sound() {
     }
     assert!(sandbox.run("man inspect").done().text().contains(".SH JSON\n"));
     says(&sandbox.run("man recipients").done().text(), "[[directory]]");
-    for page in ["", "recipients"].into_iter().chain(COMMANDS) {
+    for page in ["", ENDLESS].into_iter().chain(ALONE).chain(CONNECTED) {
         sandbox.shell(&format!("cdoc2 man {page} > page")).done();
+        says(&String::from_utf8(sandbox.read("page")).unwrap(), ".SH EXAMPLES\n");
         // groff is not everywhere; where it is, it must find nothing to complain about.
         if let Ok(output) =
             Command::new("groff").args(["-man", "-ww", "-z", "-Tutf8", "page"]).current_dir(sandbox.folder()).output()

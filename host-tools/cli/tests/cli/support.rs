@@ -132,6 +132,7 @@ impl Sandbox {
         let mut command = Command::new("env");
         command.args(["--default-signal", "setsid", "bash", "-o", "pipefail", "-c", line]).current_dir(&self.folder);
         command.env("PATH", std::env::join_paths(path).expect("PATH"));
+        command.env("XDG_CONFIG_HOME", self.path("configuration"));
         Invocation { command, input: Vec::new() }.run()
     }
 
