@@ -40,7 +40,8 @@ fn render(name: Option<&str>) -> io::Result<Vec<u8>> {
             }
             if name == "recipients" {
                 paragraphs(&mut rest, "DIRECTORIES", DIRECTORIES);
-                code_lines(&mut rest, "CONFIGURATION", DIRECTORY_CONFIGURATION);
+                list(&mut rest, "CONFIGURATION", CONFIGURATION, DIRECTORY_KEYS);
+                code_lines(&mut rest, "EXAMPLE OF A CONFIGURATION", DIRECTORY_CONFIGURATION);
                 list(
                     &mut rest,
                     "JSON",
@@ -50,7 +51,8 @@ fn render(name: Option<&str>) -> io::Result<Vec<u8>> {
             }
             if name == "servers" {
                 paragraphs(&mut rest, "CAPSULE SERVERS", SERVERS);
-                code_lines(&mut rest, "CONFIGURATION", SERVER_CONFIGURATION);
+                list(&mut rest, "CONFIGURATION", CONFIGURATION, SERVER_KEYS);
+                code_lines(&mut rest, "EXAMPLE OF A CONFIGURATION", SERVER_CONFIGURATION);
                 paragraphs(&mut rest, "POLICY SERVICE", POLICY);
             }
             code(&mut rest, "EXAMPLES", examples::of(name));
@@ -178,6 +180,9 @@ const FILES: &[&str] = &[
      everything was right. A container that comes through a pipe is kept in a temporary file meanwhile, as it is; what is decrypted never is. \
      A file that comes through a pipe to be encrypted is kept in a temporary file under a key that is in memory only. Temporary files are made \
      in the folder of the output, or in TMPDIR.",
+    "The configuration is one file in TOML: the one that --config names, or CDOC2_CONFIG, or else cdoc2/config.toml in XDG_CONFIG_HOME or \
+     ~/.config. cdoc2 man servers describes what it says of capsule servers and the policy service, and cdoc2 man recipients what of \
+     directories.",
 ];
 
 const ENVIRONMENT: &[(&str, &str)] = &[
@@ -188,6 +193,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("CDOC2_NEW_PIN, CDOC2_PUK", "The new PIN and the PUK of cdoc2 token, if no option gives them."),
     ("CDOC2_READER", "The reader that is meant, if --reader is not given."),
     ("CDOC2_CONFIG", "The configuration, if --config is not given."),
+    ("HTTPS_PROXY, NO_PROXY", "The proxy for capsule servers and the policy service, and where there is to be none."),
     ("TMPDIR", "The folder for temporary files that are not beside the output."),
     ("NO_COLOR, TERM", "With NO_COLOR set there is no colour; with TERM set to dumb no progress bar either."),
 ];
@@ -203,16 +209,45 @@ const DIRECTORIES: &[&str] = &[
      authorities vouch for.",
 ];
 
+/// The configuration, on every page that describes a part of it.
+const CONFIGURATION: &str = "One file in TOML: the one that --config names, or CDOC2_CONFIG, or else cdoc2/config.toml in XDG_CONFIG_HOME or ~/.config. \
+                             Paths in it are relative to it. A key that is not known is an error.";
+
+const DIRECTORY_KEYS: &[(&str, &str)] = &[
+    ("[[directory]]", "A directory; may be repeated:"),
+    ("name", "What it is called in messages. No two have the same."),
+    (
+        "url",
+        "ldaps://HOST, or ldap://HOST with start_tls = true; with :PORT if it is not the usual one. Nothing is asked without TLS.",
+    ),
+    ("start_tls", "true with ldap://: TLS begins by StartTLS. Without it false."),
+    ("base", "The entry that is searched under."),
+    (
+        "authorities",
+        "Certificates of authorities, of which one must have issued the directory's TLS certificate: a list of paths to PEM, or of PEM itself.",
+    ),
+    (
+        "system_authorities",
+        "true: the authorities that the system trusts may have issued it too. Without it false, and then authorities must be there.",
+    ),
+    (
+        "queries",
+        "What the directory is asked for: a list of \"person\" (by personal code), \"organisation\" (by registry code) and \"name\". \
+         Without it all of them.",
+    ),
+    ("timeout", "How long an answer may take from the connection to its end: a duration of a second at least. Without it \"10s\"."),
+    ("size_limit", "How many entries are asked for at most. Without it 100."),
+];
+
 const DIRECTORY_CONFIGURATION: &[&str] = &[
     "[[directory]]",
     "name = \"SK\"",
-    "url = \"ldaps://esteid.ldap.sk.ee\"     # or ldap:// with start_tls = true",
+    "url = \"ldaps://esteid.ldap.sk.ee\"",
     "base = \"c=EE\"",
-    "authorities = [\"directory-ca.pem\"]   # who vouches for its TLS certificate",
-    "system_authorities = false            # true: those of the system too",
-    "queries = [\"person\"]                # \"organisation\", \"name\"; all without it",
-    "timeout = \"10s\"",
-    "size_limit = 100                      # entries",
+    "authorities = [\"directory-ca.pem\"]",
+    "queries = [\"person\"]",
+    "timeout = \"20s\"",
+    "size_limit = 50",
 ];
 
 const RECIPIENTS_JSON: &[(&str, &str)] = &[
@@ -250,21 +285,48 @@ const SERVERS: &[&str] = &[
     "Network and servers have the exit status 10.",
 ];
 
+const SERVER_KEYS: &[(&str, &str)] = &[
+    ("default_server", "The id of the server that encrypt and reencrypt use if neither --server nor --no-server is given."),
+    (
+        "expires",
+        "Until when capsules are kept if neither --expires nor the policy service says it: a duration such as \"30d\" or \"6mo\", or a date \
+         such as \"2027-01-31\".",
+    ),
+    ("[[server]]", "A capsule server; may be repeated:"),
+    ("id", "What containers call it. No two have the same."),
+    ("owner", "Who runs it, for inspect and servers list. May be left out."),
+    ("sender_url", "Where capsules are sent to: https://HOST:PORT."),
+    ("recipient_url", "Where capsules are fetched from: https://HOST:PORT."),
+    (
+        "certificates",
+        "Certificates that are pinned: the server must show one of them, or one that was issued by one of them. A list of paths to PEM, or \
+         of PEM itself.",
+    ),
+    (
+        "capsule_types",
+        "The kinds of capsules that the server takes: a list of \"ecc_secp256r1\", \"ecc_secp384r1\", \"ecc_secp521r1\" and \"rsa\". Without \
+         it all of them.",
+    ),
+    ("[policy]", "The policy service, if there is one:"),
+    ("url", "Where its document is: https://HOST/PATH."),
+    ("authorities", "Certificates that are pinned for it in the same way."),
+];
+
 const SERVER_CONFIGURATION: &[&str] = &[
-    "default_server = \"ria\"               # where nothing else is said",
-    "expires = \"30d\"                     # or a date",
+    "default_server = \"ria\"",
+    "expires = \"30d\"",
     "",
     "[[server]]",
-    "id = \"ria\"                          # what containers call it",
+    "id = \"ria\"",
     "owner = \"Information System Authority\"",
     "sender_url = \"https://capsules.example:8443\"",
     "recipient_url = \"https://capsules.example:8444\"",
-    "certificates = [\"ria.pem\"]          # pinned: paths, or PEM itself",
-    "capsule_types = [\"ecc_secp384r1\"]   # all without it",
+    "certificates = [\"ria.pem\"]",
+    "capsule_types = [\"ecc_secp384r1\"]",
     "",
     "[policy]",
     "url = \"https://policy.example/cdoc2.json\"",
-    "authorities = [\"organisation.pem\"]  # pinned in the same way",
+    "authorities = [\"organisation.pem\"]",
 ];
 
 const POLICY: &[&str] = &[
@@ -305,3 +367,27 @@ const JSON: &[(&str, &str)] = &[
     ("shares, shares_recipient_id", "Where the key shares are kept: server_url and share_id of each; and for whom."),
     ("kdf, kdf_iterations", "How a password is hashed."),
 ];
+
+#[cfg(test)]
+mod tests {
+    use cdoc2_client::config::Config;
+    use cdoc2_testbed::Authority;
+
+    use super::*;
+
+    #[test]
+    fn configurations_are_sound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        for name in ["ria.pem", "organisation.pem", "directory-ca.pem"] {
+            std::fs::write(folder.path().join(name), Authority::new(name, None).unwrap().root_pem()).unwrap();
+        }
+        let read = |lines: &[&str]| {
+            std::fs::write(&path, lines.join("\n")).unwrap();
+            Config::read(&path).unwrap()
+        };
+        let servers = read(SERVER_CONFIGURATION);
+        assert!(servers.default_server().is_some() && servers.policy().is_some() && servers.expires().is_some());
+        assert_eq!(read(DIRECTORY_CONFIGURATION).directories().len(), 1);
+    }
+}

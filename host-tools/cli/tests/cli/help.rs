@@ -140,6 +140,40 @@ fn manual_pages_are_sound() {
     }
 }
 
+/// The keys that a part of the configuration takes, as the program says them when it meets another one.
+fn keys(sandbox: &Sandbox, part: &str) -> Vec<String> {
+    sandbox.write("config.toml", format!("{part}\nunknown = 1\n"));
+    let said = sandbox.run("servers list --config config.toml").failed(2);
+    let list = said.split_once("expected one of ").or(said.split_once("expected ")).expect("the keys that are known").1;
+    list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn manual_pages_describe_the_configuration() {
+    let sandbox = Sandbox::new();
+    let mut count = 0;
+    for (part, pages) in [
+        ("", &["servers", "recipients"][..]),
+        ("[policy]", &["servers"]),
+        ("[[server]]", &["servers"]),
+        ("[[directory]]", &["recipients"]),
+    ] {
+        let manual: String = pages.iter().map(|page| sandbox.run(&format!("man {page}")).done().text()).collect();
+        for key in keys(&sandbox, part) {
+            let section = [format!("[{key}]"), format!("[[{key}]]")];
+            let is_described = [&key, &section[0], &section[1]].iter().any(|term| manual.contains(&format!("\n\\fB{term}\\fR\n")));
+            assert!(is_described, "{part} {key} is not in: {manual}");
+            count += 1;
+        }
+    }
+    assert!(count >= 22, "only {count} keys");
+    let main = sandbox.run("man").done().text();
+    for part in ["\\fBCDOC2_CONFIG\\fR\n", "\\fB10\\fR\nnetwork or server\n", "cdoc2 man servers", "cdoc2 man recipients"] {
+        says(&main, part);
+    }
+    says(&sandbox.run("--help").done().text(), "CDOC2_CONFIG");
+}
+
 #[test]
 fn completions_come_for_every_shell() {
     let sandbox = Sandbox::new();
