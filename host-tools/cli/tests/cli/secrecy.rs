@@ -1,5 +1,7 @@
 //! Nothing that the program prints holds a secret, however much it prints and whatever goes wrong.
 
+use cdoc2_testbed::{Algorithm, Holder, Options, PersonalCode, Testbed, card};
+
 use crate::support::{OLD_PASSWORD, PASSWORD, Sandbox};
 
 const WRONG: &str = "Suvi2026tormine";
@@ -91,6 +93,65 @@ fn no_trace_of_a_card_holds_a_pin_or_a_key() {
     }
     // The answer to DECAPSULATE is the key of the content.
     crate::support::says(&said, "<- ****************************************************************9000");
+}
+
+/// The card and the key both show their certificate to the server, and decrypt.
+#[test]
+fn no_output_about_a_capsule_server_holds_a_secret() {
+    const PIN: &str = "74656374";
+    const WRONG_PIN: &str = "65748392";
+    let testbed = Testbed::start(Options { ldap: false, ..Options::default() }).unwrap();
+    let holder = Holder::new("MAASIKAS,MARI", PersonalCode::parse("60001017727").unwrap()).unwrap();
+    let (id_card, files) = (testbed.card(&holder).unwrap(), testbed.software_key(&holder, Algorithm::P384).unwrap());
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "");
+    for (name, path) in [("card", &id_card.path), ("plain.key", &files.key), ("mari.pem", &files.certificate)] {
+        sandbox.write(name, std::fs::read(path).unwrap());
+    }
+    sandbox.openssl(&format!("pkcs8 -topk8 -in plain.key -out mari.key -v2 aes-256-cbc -passout pass:{PASSPHRASE}"));
+    sandbox.openssl(&format!("pkcs12 -export -inkey plain.key -in mari.pem -out mari.p12 -passout pass:{PASSPHRASE}"));
+    // One that stands in no time and no port by chance.
+    let change = sandbox.cdoc2("token change-pin pin1 --reader sim:card");
+    change.env("CDOC2_PIN", card::PIN1).env("CDOC2_NEW_PIN", PIN).run().done();
+    let key = "--key mari.key --cert mari.pem";
+    let run = |(arguments, code): &(String, i32), passphrase: &str, pin: &str| {
+        let run = sandbox.cdoc2(arguments).env("CDOC2_CONFIG", testbed.config()).env("NO_PROXY", "*");
+        let run = run.env("CDOC2_READER", "sim:card").env("CDOC2_PIN", pin).env("CDOC2_KEY_PASSWORD", passphrase);
+        let run = run.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full").run();
+        assert_eq!(run.code(), Some(*code), "{arguments}: {}", run.stderr());
+        run.text() + &run.stderr()
+    };
+    let mut said = String::new();
+    for step in [
+        ("encrypt -v --trace -o card.cdoc2 --token a.txt".into(), 0),
+        ("encrypt -v -o key.cdoc2 -r cert:mari.pem a.txt".into(), 0),
+        ("inspect -v --json key.cdoc2".into(), 0),
+        ("decrypt -v --trace card.cdoc2 -o card-out --token".into(), 0),
+        (format!("decrypt -v key.cdoc2 -o key-out {key}"), 0),
+        ("decrypt -v key.cdoc2 -o p12-out --p12 mari.p12".into(), 0),
+        (format!("reencrypt -v key.cdoc2 -o next.cdoc2 {key} -r cert:mari.pem"), 0),
+    ] {
+        said += &run(&step, PASSPHRASE, PIN);
+    }
+    for step in [
+        ("decrypt -v --trace card.cdoc2 -o wrong --token".into(), 5),
+        (format!("decrypt -v key.cdoc2 -o wrong {key}"), 5),
+        ("decrypt -v key.cdoc2 -o wrong --p12 mari.p12".into(), 5),
+    ] {
+        said += &run(&step, WRONG, WRONG_PIN);
+    }
+    testbed.server().stop();
+    for step in [("decrypt -v --trace card.cdoc2 -o down --token".into(), 10), (format!("decrypt -v key.cdoc2 -o down {key}"), 10)]
+    {
+        said += &run(&step, PASSPHRASE, PIN);
+    }
+    crate::support::says(&said, "VERIFY 01");
+    crate::support::says(&said, "the capsule server \"testbed\"");
+    let block = |pin: &str| pin.bytes().map(|octet| format!("{octet:02X}")).collect::<String>();
+    for secret in [PASSPHRASE, WRONG, PIN, WRONG_PIN, &block(PIN), &block(WRONG_PIN)] {
+        assert!(!said.contains(secret), "{secret:?}: {said}");
+    }
+    assert!(!said.contains("PRIVATE KEY") && !said.contains("panicked"), "{said}");
 }
 
 #[test]
