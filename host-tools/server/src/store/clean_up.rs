@@ -7,6 +7,9 @@ use tokio::time::sleep;
 
 use super::{Error, Store};
 
+/// What this process deleted.
+const DELETED: &str = "cdoc2_capsules_expired_deleted_total";
+
 /// Longest pause after failures, unless the interval is longer.
 const MAX_BACK_OFF: Duration = Duration::from_secs(60);
 /// Pause after the first failure; each further one doubles it.
@@ -18,6 +21,7 @@ const FIRST_BACK_OFF: Duration = Duration::from_millis(500);
 /// After each batch as much time as it took is left to others, so that a long clean-up takes half of the database at most. A failure is logged and
 /// followed by a pause.
 pub async fn run(store: &dyn Store, clock: impl Fn() -> SystemTime, interval: Duration, batch: u32) -> ! {
+    metrics::describe_counter!(DELETED, "Capsules deleted after they expired");
     let mut back_off = FIRST_BACK_OFF;
     loop {
         match drain(store, &clock, batch).await {
@@ -54,7 +58,7 @@ pub async fn drain(store: &dyn Store, clock: impl Fn() -> SystemTime, batch: u32
         if count == 0 {
             return Ok(sum);
         }
-        metrics::counter!("cdoc2_capsules_expired_deleted_total").increment(count.into());
+        metrics::counter!(DELETED).increment(count.into());
         sleep(start.elapsed()).await;
     }
 }
