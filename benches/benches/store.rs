@@ -1,0 +1,191 @@
+//! A capsule server's stores: durable puts, gets among many rows, and clean-up, by many callers at once. Not by criterion, for it measures one caller.
+//!
+//! `cargo bench -p cdoc2-benches --bench store` measures both on the disk of the temporary folder; `-- sqlite` or `-- postgresql` one of them,
+//! `-- --rows 100000` among fewer rows. A line of CSV for each figure.
+
+use std::env;
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use cdoc2_api::{Capsule, CapsuleType, ExpiryTime, TransactionId};
+use cdoc2_server::config;
+use cdoc2_server::store::{self, Store, Stored, clean_up};
+use cdoc2_tests::postgresql::Postgresql;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+/// For each load.
+const TIME: Duration = Duration::from_secs(8);
+
+/// The expiry of the many rows.
+const EXPIRY: i64 = 2_000_000;
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let rows = arguments
+        .iter()
+        .position(|argument| argument == "--rows")
+        .map_or(1_000_000, |at| arguments[at + 1].parse().expect("a number"));
+    let wanted = |name: &str| {
+        arguments.iter().all(|argument| argument.starts_with("--") || argument.parse::<u64>().is_ok() || argument == name)
+    };
+    println!("store,load,callers,rate_per_s,p50_ms,p99_ms,p999_ms");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    disk();
+    if wanted("sqlite") {
+        let folder = TempDir::new().expect("a temporary folder");
+        runtime.block_on(measure("sqlite", &config::Store::Sqlite { path: folder.path().join("capsules.db") }, rows));
+    }
+    if wanted("postgresql") {
+        let server = Postgresql::start();
+        let url = server.database();
+        let config = config::Store::Postgresql { url, password_file: None, authorities: Vec::new() };
+        runtime.block_on(measure("postgresql", &config, rows));
+    }
+}
+
+/// What the disk does: 4096 octets written and made durable, one after the other.
+fn disk() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let mut file = File::create(folder.path().join("file")).expect("a file");
+    let mut times = Vec::new();
+    let start = Instant::now();
+    for _ in 0..500 {
+        let begun = Instant::now();
+        file.rewind().and_then(|()| file.write_all(&[0; 4096])).and_then(|()| file.sync_data()).expect("the disk works");
+        times.push(begun.elapsed());
+    }
+    report("disk", "fdatasync", 1, start.elapsed(), times);
+}
+
+async fn measure(name: &str, config: &config::Store, rows: u64) {
+    let store = store::open(config).await.expect("a store");
+    let next = Arc::new(AtomicU64::new(0));
+    for callers in [1, 64, 256] {
+        let (time, times) = load(callers, put(&store, &next)).await;
+        report(name, "put", callers, time, times);
+    }
+
+    while next.load(Ordering::Relaxed) < rows {
+        load(256, put(&store, &next)).await;
+    }
+    let count = next.load(Ordering::Relaxed);
+    for callers in [1, 64] {
+        let (time, times) = load(callers, get(&store, count)).await;
+        report(name, &format!("get among {count}"), callers, time, times);
+    }
+    let (gets, puts) = tokio::join!(load(64, get(&store, count)), load(64, put(&store, &next)));
+    report(name, "get beside put", 64, gets.0, gets.1);
+    report(name, "put beside get", 64, puts.0, puts.1);
+
+    let count = next.load(Ordering::Relaxed);
+    let start = Instant::now();
+    let deleted = clean_up::drain(&*store, late, 1000).await.expect("the store works");
+    assert_eq!(deleted, count);
+    rate(name, "clean-up of all", deleted, start.elapsed());
+
+    let callers = 64;
+    let start = Instant::now();
+    let (deleted, puts) = tokio::join!(
+        async {
+            let mut sum = 0;
+            while start.elapsed() < TIME {
+                sum += clean_up::drain(&*store, late, 1000).await.expect("the store works");
+            }
+            sum
+        },
+        load(callers, put(&store, &next))
+    );
+    rate(name, "clean-up beside put", deleted, start.elapsed());
+    report(name, "put beside clean-up", callers, puts.0, puts.1);
+    let now = ExpiryTime::try_from(late()).expect("a time");
+    let start = Instant::now();
+    let left = clean_up::drain(&*store, late, 1000).await.expect("the store works");
+    rate(name, "clean-up of what was left", left, start.elapsed());
+    assert_eq!(store.oldest_expired(now).await, Ok(None));
+}
+
+/// When all has expired.
+fn late() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(2 * EXPIRY.unsigned_abs())
+}
+
+fn put(store: &Arc<dyn Store>, next: &Arc<AtomicU64>) -> impl Fn() -> Work + Clone + Send + 'static {
+    let (store, next) = (store.clone(), next.clone());
+    move || {
+        let (store, next) = (store.clone(), next.clone());
+        Box::pin(async move {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            store.put(&id(number), &capsule(number)).await.expect("the store works");
+        })
+    }
+}
+
+fn get(store: &Arc<dyn Store>, count: u64) -> impl Fn() -> Work + Clone + Send + 'static {
+    let store = store.clone();
+    let next = Arc::new(AtomicU64::new(0));
+    move || {
+        let (store, next) = (store.clone(), next.clone());
+        Box::pin(async move {
+            let number = scatter(next.fetch_add(1, Ordering::Relaxed)) % count;
+            let now = ExpiryTime::from_unix(1).expect("a time");
+            store.get(&id(number), now).await.expect("the store works").expect("it was put");
+        })
+    }
+}
+
+/// What callers do once and again.
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// `callers` do `work` for [`TIME`]; how long they did, and how long each took.
+async fn load(callers: usize, work: impl Fn() -> Work + Clone + Send + 'static) -> (Duration, Vec<Duration>) {
+    let start = Instant::now();
+    let mut tasks = JoinSet::new();
+    for _ in 0..callers {
+        let work = work.clone();
+        tasks.spawn(async move {
+            let mut times = Vec::new();
+            while start.elapsed() < TIME {
+                let begun = Instant::now();
+                work().await;
+                times.push(begun.elapsed());
+            }
+            times
+        });
+    }
+    let times = tasks.join_all().await.concat();
+    (start.elapsed(), times)
+}
+
+fn report(store: &str, load: &str, callers: usize, time: Duration, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let quantile = |per_mille: usize| times[(times.len() - 1) * per_mille / 1000].as_secs_f64() * 1e3;
+    let rate = times.len() as f64 / time.as_secs_f64();
+    println!("{store},{load},{callers},{rate:.0},{:.2},{:.2},{:.2}", quantile(500), quantile(990), quantile(999));
+}
+
+fn rate(store: &str, load: &str, count: u64, time: Duration) {
+    println!("{store},{load},1,{:.0},,,", count as f64 / time.as_secs_f64());
+}
+
+fn id(number: u64) -> TransactionId {
+    format!("KC{:016x}{number:016x}", scatter(number)).parse().expect("an id")
+}
+
+/// Spreads numbers as random ones are, but the same in each run.
+fn scatter(number: u64) -> u64 {
+    let mixed = number.wrapping_add(0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    (mixed ^ (mixed >> 31)).wrapping_mul(0x94D0_49BB_1331_11EB) ^ (mixed >> 17)
+}
+
+/// Of the size of one for a card's P-384 key; expiries are spread over a month.
+fn capsule(number: u64) -> Stored {
+    let octets = number.to_be_bytes().repeat(13)[..97].to_vec();
+    let capsule = Capsule { recipient_id: octets.clone(), ephemeral_key_material: octets, capsule_type: CapsuleType::EccSecp384r1 };
+    let expiry = EXPIRY + i64::try_from(scatter(number) % 2_592_000).expect("it is small") / 2;
+    Stored { capsule, expiry: ExpiryTime::from_unix(expiry).expect("a time") }
+}
