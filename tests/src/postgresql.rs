@@ -197,8 +197,9 @@ impl Running {
             write!(settings, " -c '{option}'").expect("a string can be written to");
         }
         let server = program("postgres");
+        // What ends a whole group of processes, such as Ctrl-C, must not end the shell before it has cleaned up.
         let script = format!(
-            "{} {settings} </dev/null >>{folder}/log 2>&1 & echo $!; read line; [ \"$line\" = leave ] || kill -s QUIT $!; wait $!; \
+            "trap '' HUP INT TERM; {} {settings} </dev/null >>{folder}/log 2>&1 & echo $!; read line; [ \"$line\" = leave ] || kill -s QUIT $!; wait $!; \
              [ \"$line\" = leave ] || rm -rf {folder}",
             server.display()
         );
