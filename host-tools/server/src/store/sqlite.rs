@@ -292,6 +292,25 @@ mod tests {
         refused("cut", "malformed");
     }
 
+    #[tokio::test]
+    async fn damage_is_told_when_it_is_met() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("capsules.db");
+        let store = Sqlite::open(&path).unwrap();
+        let ids: Vec<TransactionId> = (0..200).map(|number| format!("KC{number:032}").parse().unwrap()).collect();
+        for id in &ids {
+            store.put(id, &stored(100)).await.unwrap();
+        }
+        drop(store);
+        // All but the first pages, which hold the schema and the roots of the tables.
+        let mut octets = fs::read(&path).unwrap();
+        octets[8 * 4096..].fill(0xFF);
+        fs::write(&path, octets).unwrap();
+        let store = Sqlite::open(&path).unwrap();
+        let damaged = store.get(&ids[199], moment(99)).await;
+        assert!(matches!(&damaged, Err(Error::Unsound(reason)) if reason.contains("malformed")), "{damaged:?}");
+    }
+
     #[test]
     fn a_folder_that_is_not_there_is_told() {
         let Err(Error::Unavailable(reason)) = Sqlite::open(Path::new("/nowhere/capsules.db")) else { panic!("it was made") };
