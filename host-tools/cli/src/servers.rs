@@ -98,6 +98,8 @@ pub(crate) fn failure(error: &Error, message: String) -> Failure {
     let code = match error {
         Error::NoCertificate | Error::CannotAuthenticate(_) | Error::CapsuleType(_) | Error::Recipient(_) => Code::Usage,
         Error::TransactionId(_) | Error::Id => Code::Format,
+        // As with a record for another key: there is nothing here that opens it.
+        Error::Unknown(_) => Code::NoRecord,
         _ => Code::Server,
     };
     let failure = Failure::new(code, message);

@@ -85,7 +85,9 @@ pub struct UnknownServer {
 }
 
 impl UnknownServer {
-    fn remedy(&self) -> String {
+    /// Where it would have to be listed, in words.
+    #[must_use]
+    pub fn remedy(&self) -> String {
         let path = self.path.display();
         if self.is_there {
             format!("{path} has no [[server]] with this id")

@@ -95,7 +95,7 @@ fn uc_client_02_8a_no_capsule_on_the_server() {
     scene.fails(code::NETWORK, &words, &["testbed"]);
     // nor one that is known
     scene.configure("empty.toml", "");
-    scene.fails(code::NETWORK, &format!("{words} --config empty.toml"), &["testbed", "empty.toml"]);
+    scene.fails(code::NO_RECORD, &format!("{words} --config empty.toml"), &["testbed", "empty.toml"]);
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn what_cannot_be_done_is_said() {
 
     says(&world.cdoc2("decrypt in.cdoc2 -o out --key mari.key").run().failed(2), "--cert PATH");
     says(
-        &world.sandbox.cdoc2("decrypt in.cdoc2 -o out --key mari.key --cert mari.pem").run().failed(10),
+        &world.sandbox.cdoc2("decrypt in.cdoc2 -o out --key mari.key --cert mari.pem").run().failed(4),
         "there is no configuration",
     );
     world.sandbox.certificate("jaan", 30, "");

@@ -12,8 +12,8 @@ use crate::tls::NotPinned;
 #[non_exhaustive]
 pub enum Error {
     /// The configuration does not list it.
-    #[error(transparent)]
-    Unknown(#[from] UnknownServer),
+    #[error("it is not known: {}", .0.remedy())]
+    Unknown(UnknownServer),
     /// No connection came about.
     #[error("cannot connect to {host}: {reason}")]
     Connect {
@@ -123,4 +123,10 @@ fn because(text: &str) -> String {
 
 fn after(wait: Option<Duration>) -> String {
     wait.map_or_else(String::new, |wait| format!(", and wants to be asked again in {} seconds", wait.as_secs()))
+}
+
+impl From<UnknownServer> for Error {
+    fn from(unknown: UnknownServer) -> Self {
+        Self::Unknown(unknown)
+    }
 }

@@ -104,7 +104,7 @@ fn nothing_is_asked_for_a_server_that_is_not_known() {
     let questions = RefCell::default();
     let config = inserts.world.config_with("other", "\"root.pem\"");
     let error = open(&container, &config, TokenHolder::new(&mut token, Types(PIN1, &questions))).unwrap_err();
-    assert!(matches!(error, Error::Container(error) if error.to_string().contains("\"test\" is not known")));
+    assert!(matches!(error, Error::Container(error) if error.to_string().contains("\"test\": it is not known")));
     assert_eq!((questions.borrow().len(), verified.get()), (0, 0));
 }
 
