@@ -49,7 +49,7 @@ pub fn libusb_shim() -> &'static Path {
 
 /// The folder where the programs and libraries of `package` are: `$CDOC2_PROGRAMS` if that is set, otherwise they are built now.
 ///
-/// `cargo test --workspace` has built all of them before the first test runs, and with the features of the whole workspace: cargo would build much of
+/// `scripts/test` builds all of them before the first test runs, and with the features of the whole workspace: cargo would build much of
 /// what is below a second time for one package alone.
 fn build(package: &str) -> PathBuf {
     if let Some(folder) = env::var_os("CDOC2_PROGRAMS") {
