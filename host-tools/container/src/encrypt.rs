@@ -40,7 +40,7 @@ pub fn encrypt(
     write(recipients, None, files, out, progress)
 }
 
-/// As [`encrypt`], but the capsules of recipients with a public key are given to `server`, and the container says where they are. Capsules of
+/// As [`encrypt()`], but the capsules of recipients with a public key are given to `server`, and the container says where they are. Capsules of
 /// passwords and symmetric keys stay in the container.
 ///
 /// Everything that can be refused without the server is refused before it gets the first capsule: recipients, a header that would be too long,
@@ -48,7 +48,7 @@ pub fn encrypt(
 /// anybody, as there is no container for them.
 ///
 /// # Errors
-/// As [`encrypt`]; [`Error::Server`]: the server does not take a recipient, or did not keep a capsule. Then nothing was written.
+/// As [`encrypt()`]; [`Error::Server`]: the server does not take a recipient, or did not keep a capsule. Then nothing was written.
 pub fn encrypt_with_server(
     recipients: &[Recipient],
     server: &mut dyn CapsuleServer,
