@@ -17,6 +17,8 @@ use crate::store::{self, Stored};
 
 /// An id that is taken means that the random numbers are not random; one more attempt tells that from chance.
 const ATTEMPTS: u32 = 2;
+/// Octets of the longest text about malformed JSON.
+const MAX_ERROR_LEN: usize = 200;
 
 pub(super) async fn put(State(capsules): State<Arc<Capsules>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
     if !is_json(&headers) {
@@ -24,8 +26,7 @@ pub(super) async fn put(State(capsules): State<Arc<Capsules>>, headers: HeaderMa
     }
     let granted = expiry::grant(&headers, &capsules.expiry, now()?)?;
     let octets = read(body, &capsules).await?;
-    let capsule: Capsule =
-        serde_json::from_slice(&octets).map_err(|error| Refusal::BadRequest(format!("the body is no capsule: {error}").into()))?;
+    let capsule: Capsule = serde_json::from_slice(&octets).map_err(|error| no_capsule(&error))?;
     validation::check(&capsule)?;
     let id = keep(&capsules, &Stored { capsule, expiry: granted.expiry }).await?;
     let mut response = StatusCode::CREATED.into_response();
@@ -56,6 +57,17 @@ async fn read(body: Body, capsules: &Capsules) -> Result<axum::body::Bytes, Refu
         Ok(Err(_)) => Err(Refusal::BadRequest("the body is cut short or malformed".into())),
         Err(_) => Err(Refusal::TooSlow),
     }
+}
+
+/// What is wrong with the body. Serde repeats values of a wrong type, however long they are; then the place must do.
+fn no_capsule(error: &serde_json::Error) -> Refusal {
+    let what = error.to_string();
+    let text = if what.len() > MAX_ERROR_LEN {
+        format!("the body is no capsule, from line {}, column {} on", error.line(), error.column())
+    } else {
+        format!("the body is no capsule: {what}")
+    };
+    Refusal::BadRequest(text.into())
 }
 
 async fn keep(capsules: &Capsules, stored: &Stored) -> Result<TransactionId, Refusal> {

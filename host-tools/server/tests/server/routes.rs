@@ -49,3 +49,23 @@ fn every_octet_may_be_wrong() {
         assert_eq!(get(&wrong), StatusCode::NOT_FOUND, "{wrong}");
     }
 }
+
+#[test]
+fn refusals_do_not_repeat_what_was_sent() {
+    let files = Files::new();
+    let store = Arc::new(Sqlite::open(&files.path("capsules.sqlite")).unwrap());
+    let mut routes = Routes::new(store, &files.parse(&files.text("")), None);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let mut refusal = |body: String| {
+        let request = Request::post("/key-capsules").header("content-type", "application/json").body(Body::from(body)).unwrap();
+        runtime.block_on(async {
+            let response = routes.sender.call(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+            String::from_utf8(axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().into()).unwrap()
+        })
+    };
+    let long = refusal(format!(r#""{}""#, "A".repeat(10_000)));
+    assert_eq!(long, r#"{"error":"the body is no capsule, from line 1, column 10002 on"}"#);
+    let short = refusal("{}".to_owned());
+    assert_eq!(short, r#"{"error":"the body is no capsule: missing field `recipient_id` at line 1 column 2"}"#);
+}
