@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use cdoc2_api::{Capsule, CapsuleType, TransactionId, transaction_id};
+use cdoc2_api::{Capsule, CapsuleType, TransactionId, id};
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
 
 use crate::pki::{Authority, Error, Recipient};
@@ -70,7 +70,7 @@ impl Population {
 /// The transaction id of capsule `number`: spread as evenly as random ones.
 pub(crate) fn id(number: u64) -> TransactionId {
     let digest = digest::digest(&digest::SHA256, &number.to_be_bytes());
-    let mut text = String::with_capacity(transaction_id::MAX_LEN);
+    let mut text = String::with_capacity(id::MAX_LEN);
     text.push_str("KC");
     for octet in &digest.as_ref()[..16] {
         for digit in [octet >> 4, octet & 15] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cdoc2_api::transaction_id;
+use cdoc2_api::id;
 
 use crate::config::UnknownServer;
 use crate::tls::NotPinned;
@@ -80,7 +80,7 @@ pub enum Error {
     Recipient(&'static str),
     /// What the container says of it is not sound.
     #[error("the container names a capsule that cannot exist: {0}")]
-    TransactionId(#[from] transaction_id::Malformed),
+    TransactionId(#[from] id::Malformed),
     /// Its id in the container is no text.
     #[error("its id in the container is not text")]
     Id,

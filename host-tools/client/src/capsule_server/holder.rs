@@ -63,7 +63,7 @@ impl<'c, H: Authenticate> ServerHolder<'c, H> {
     /// Where the capsule is, as far as the container and the configuration say it.
     fn locate(&self, place: &KeyServerCapsule<'_>) -> Result<(&'c Server, TransactionId), Error> {
         let server = self.config.server(place.keyserver_id.as_str().ok_or(Error::Id)?)?;
-        let id = place.transaction_id.as_str().ok_or(cdoc2_api::transaction_id::Malformed::Character)?;
+        let id = place.transaction_id.as_str().ok_or(cdoc2_api::id::Malformed::Character)?;
         Ok((server, id.parse()?))
     }
 }

@@ -8,7 +8,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract::rejection::PathRejection};
 use cdoc2_api::TransactionId;
-use cdoc2_api::transaction_id::Malformed;
+use cdoc2_api::id::Malformed;
 
 use super::{Capsules, EXPIRY, now};
 use crate::connection::Client;
