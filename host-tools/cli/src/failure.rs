@@ -67,12 +67,12 @@ pub(crate) fn of_key(path: &Path, error: &keys::Error) -> Failure {
 
 fn failure(error: &Error, name: Option<&str>, hint: Option<String>) -> Failure {
     let text = with_sources(error);
-    if let Error::Server { reason, .. } | Error::NotFetched { reason, .. } = error
-        && let Some(reason) = servers::find(&**reason)
-    {
-        return servers::failure(reason, name.map_or_else(|| text.clone(), |name| format!("{name}: {text}")));
-    }
     let message = name.map_or_else(|| text.clone(), |name| format!("{name}: {text}"));
+    if let Error::Server { reason, .. } | Error::NotFetched { reason, .. } = error
+        && let Some(failure) = servers::failure(&**reason, &message)
+    {
+        return failure;
+    }
     let failure = Failure::new(error.kind().into(), message);
     match hint {
         Some(hint) => failure.hint(hint),

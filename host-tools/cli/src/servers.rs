@@ -4,8 +4,9 @@ use std::error::Error as StdError;
 
 use cdoc2::{Recipient, core::wire::capsule::Capsule, core::wire::header::RecipientRecord};
 
-use cdoc2_client::capsule_server::{CertificateRefusal, Error, ExpiryTime, Sender, Timeouts};
+use cdoc2_client::capsule_server::{Error, ExpiryTime, Sender};
 use cdoc2_client::config::{Config, Expires, Server};
+use cdoc2_client::https::{self, CertificateRefusal, Timeouts};
 use cdoc2_client::policy;
 use jiff::Timestamp;
 
@@ -65,7 +66,7 @@ impl Plan {
         let report = *report;
         let warn = move |warning: &str| report.warn(warning);
         let sender = Sender::new(&self.server, expiry, Timeouts::default(), warn);
-        sender.map(Some).map_err(|error| failure(&error, error.to_string()))
+        sender.map(Some).map_err(|error| Failure::new(Code::Server, error.to_string()))
     }
 
     /// The option, the policy of the organisation, or the configuration, whichever speaks first.
@@ -93,44 +94,55 @@ pub(crate) fn is_on_server(record: &RecipientRecord<'_>) -> bool {
     matches!(record.capsule, Capsule::KeyServer(_))
 }
 
-/// What an error of a server means, which is said as `message`.
-pub(crate) fn failure(error: &Error, message: String) -> Failure {
-    let code = match error {
-        Error::NoCertificate | Error::CannotAuthenticate(_) | Error::CapsuleType(_) | Error::Recipient(_) => Code::Usage,
-        Error::TransactionId(_) | Error::Id => Code::Format,
-        // As with a record for another key: there is nothing here that opens it.
-        Error::Unknown(_) => Code::NoRecord,
-        _ => Code::Server,
-    };
+/// What an error of a server means, which is said as `message`; `None` if it is no server's.
+pub(crate) fn failure(reason: &(dyn StdError + Send + Sync + 'static), message: &str) -> Option<Failure> {
+    let (code, hint) = judged(reason.downcast_ref()?);
     let failure = Failure::new(code, message);
-    match hint(error) {
+    Some(match hint {
         Some(hint) => failure.hint(hint),
         None => failure,
+    })
+}
+
+/// The exit code, and what to do.
+fn judged(error: &Error) -> (Code, Option<&'static str>) {
+    match error {
+        // As with a record for another key: there is nothing here that opens it.
+        Error::Unknown(_) => {
+            (Code::NoRecord, Some("get its entry from who sent the container or runs the server; cdoc2 man servers describes it"))
+        }
+        Error::NoCertificate => {
+            (Code::Usage, Some("--cert PATH names the certificate of --key; a PKCS#12 file or a token holds its own"))
+        }
+        Error::CannotAuthenticate(_) => (Code::Usage, None),
+        Error::Recipient(_) | Error::CapsuleType(_) => (Code::Usage, Some("--no-server keeps the capsule in the container")),
+        Error::TransactionId(_) | Error::Id => (Code::Format, None),
+        Error::NotFound => {
+            (Code::Server, Some("ask the sender to encrypt it again; cdoc2 inspect shows until when it was to be kept"))
+        }
+        Error::Https(error) => (Code::Server, hint(error)),
+        _ => (Code::Server, None),
     }
 }
 
-/// The server's error that is behind one of the container library.
-pub(crate) fn find<'e>(reason: &'e (dyn StdError + Send + Sync + 'static)) -> Option<&'e Error> {
-    reason.downcast_ref()
-}
-
-fn hint(error: &Error) -> Option<&'static str> {
+/// What to do about a server that cannot be talked to.
+pub(crate) fn hint(error: &https::Error) -> Option<&'static str> {
     Some(match error {
-        Error::Unknown(_) => "get its entry from who sent the container or runs the server; cdoc2 man servers describes it",
-        Error::Connect { .. } | Error::TimedOut { .. } | Error::Busy(_) => {
+        https::Error::Connect { .. } | https::Error::TimedOut { .. } | https::Error::Busy(_) => {
             "try again later; cdoc2 servers check shows how the servers do"
         }
-        Error::NotPinned { .. } => {
+        https::Error::NotPinned { .. } => {
             "nothing was sent: somebody intercepts the connection, or the server has a new certificate, which its operator publishes"
         }
-        Error::NoTls13 { .. } => "nothing was sent: it is not a capsule server, or somebody intercepts the connection",
-        Error::Certificate(CertificateRefusal::Revoked) => "only a valid card or certificate opens it, and only with the same key",
-        Error::Certificate(CertificateRefusal::Expired) => "a new certificate for the same key opens it; a new card does not",
-        Error::Certificate(_) => "the server's operator says whose certificates it takes",
-        Error::NoCertificate => "--cert PATH names the certificate of --key; a PKCS#12 file or a token holds its own",
-        Error::Recipient(_) | Error::CapsuleType(_) => "--no-server keeps the capsule in the container",
-        Error::NotFound => "ask the sender to encrypt it again; cdoc2 inspect shows until when it was to be kept",
-        Error::Refused(_) => "if it is about the time, --expires asks for another",
+        https::Error::NoTls13 { .. } => "nothing was sent: it is no server of CDOC2, or somebody intercepts the connection",
+        https::Error::Certificate(CertificateRefusal::Revoked) => {
+            "only a valid card or certificate opens it, and only with the same key"
+        }
+        https::Error::Certificate(CertificateRefusal::Expired) => {
+            "a new certificate for the same key opens it; a new card does not"
+        }
+        https::Error::Certificate(_) => "the server's operator says whose certificates it takes",
+        https::Error::Refused(_) => "if it is about the time, --expires asks for another",
         _ => return None,
     })
 }

@@ -6,8 +6,9 @@ use cdoc2::core::wire::capsule::Capsule;
 use cdoc2::core::wire::header::RecipientRecord;
 use cdoc2::keys::{self, Certificate, Pkcs12, PrivateKey};
 use cdoc2::{Container, Error, Selection, Unlocked, label};
-use cdoc2_client::capsule_server::{ServerHolder, SoftwareHolder, Timeouts, without_server};
+use cdoc2_client::capsule_server::{ServerHolder, SoftwareHolder, without_server};
 use cdoc2_client::config::Config;
+use cdoc2_client::https::Timeouts;
 use cdoc2_client::pkcs11::{Choice, Module, ModuleHolder};
 use cdoc2_client::token::{self, PinRef, Token, TokenHolder};
 

@@ -13,14 +13,12 @@ mod check;
 mod error;
 mod fetch;
 mod holder;
-pub(crate) mod http;
 mod sender;
 
 pub(crate) use authenticate::ecdsa_scheme;
 pub use authenticate::{Authenticate, Credentials, Failure, SoftwareHolder};
 pub use cdoc2_api::{CapsuleType, ExpiryTime};
 pub use check::{Checked, check};
-pub use error::{CertificateRefusal, Error};
+pub use error::Error;
 pub use holder::{ServerHolder, without_server};
-pub use http::Timeouts;
 pub use sender::Sender;

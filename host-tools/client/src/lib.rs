@@ -5,6 +5,7 @@
 //! - [`directory`]: directories of certificates over LDAP, asked by [codes](person_code) and names.
 //! - [`pkcs11`]: whatever has a PKCS#11 module.
 //! - [`capsule_server`]: capsules that wait on a server; [`policy`]: until when.
+//! - [`https`]: how all of these servers are talked to, and what can go wrong there.
 //! - [`config`]: what is set once: capsule servers, the policy service, directories.
 //!
 //! Both end in a [`KeyHolder`](cdoc2::core::holder::KeyHolder), with which [`Container::unlock_with`](cdoc2::Container::unlock_with) opens a
@@ -13,6 +14,7 @@
 pub mod capsule_server;
 pub mod config;
 pub mod directory;
+pub mod https;
 pub mod person_code;
 pub mod pkcs11;
 pub mod policy;

@@ -15,9 +15,8 @@ use reqwest::StatusCode;
 use reqwest::header::ACCEPT;
 use serde::Deserialize;
 
-use crate::capsule_server::http::Http;
-use crate::capsule_server::{Error, Timeouts};
 use crate::config::{Expires, Policy};
+use crate::https::{Error, Http, Timeouts};
 
 #[derive(Deserialize)]
 struct Document {

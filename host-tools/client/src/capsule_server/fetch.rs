@@ -12,11 +12,10 @@ use rustls::client::ResolvesClientCert;
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
+use super::Error;
 use super::authenticate::{Credentials, Failure};
-use super::http::{Http, below};
-use super::sender::expiry;
-use super::{Error, Timeouts};
 use crate::config::Server;
+use crate::https::{self, Http, Timeouts, below};
 
 /// What the thread of the request says to the one that holds the key.
 #[derive(Debug)]
@@ -61,7 +60,7 @@ fn serve<E>(
             },
             Ok(Message::Sign { .. }) => {}
             Ok(Message::Done(fetched)) => return failed.map_or_else(|| fetched.map_err(Failure::Server), Err),
-            Err(_) => return Err(Error::Internal("the request ended without an answer".to_owned()).into()),
+            Err(_) => return Err(Failure::Server(https::Error::Internal("the request ended without an answer".to_owned()).into())),
         }
     }
 }
@@ -70,10 +69,13 @@ fn get(server: &Server, id: &TransactionId, identity: Arc<Remote>, timeouts: Tim
     let http = Http::new(&server.recipient_url, &server.certificates, Some(identity), timeouts)?;
     let url = below(&server.recipient_url, &format!("{PATH}/{id}"));
     let answer = http.send(|client| client.get(url).header(ACCEPT, "application/json"))?;
-    answer.expect(StatusCode::OK)?;
+    answer.expect(StatusCode::OK).map_err(|error| match error {
+        https::Error::NotFound => Error::NotFound,
+        error => error.into(),
+    })?;
     // A date that is none is an answer that is none.
-    expiry(&answer)?;
-    let capsule: Capsule = serde_json::from_slice(&answer.body).map_err(|_| Error::Nonsense("it is no capsule in JSON"))?;
+    answer.expiry()?;
+    let capsule: Capsule = serde_json::from_slice(&answer.body).map_err(|_| https::Error::Nonsense("it is no capsule in JSON"))?;
     match capsule.capsule_type {
         CapsuleType::Unknown(name) => Err(Error::UnknownCapsuleType(name)),
         _ => Ok(capsule),

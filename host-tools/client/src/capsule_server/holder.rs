@@ -7,10 +7,11 @@ use cdoc2::core::wire::header::RecipientRecord;
 use cdoc2::core::{Curve, Feature};
 use cdoc2_api::{CapsuleType, TransactionId};
 
+use super::Error;
 use super::authenticate::{Authenticate, Failure};
 use super::fetch::fetch;
-use super::{Error, Timeouts};
 use crate::config::{Config, Server};
+use crate::https::Timeouts;
 
 /// Another holder, and the servers that keep capsules for its keys.
 ///

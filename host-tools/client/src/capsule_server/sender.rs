@@ -6,14 +6,14 @@ use cdoc2::core::Curve;
 use cdoc2::keys::PublicKey;
 use cdoc2::{CapsuleServer, Receipt, Recipient, ServerCapsule, ServerError};
 use cdoc2_api::capsule::{MAX_FIELD_LEN, PATH};
-use cdoc2_api::expiry::{ADJUSTED_HEADER, HEADER};
+use cdoc2_api::expiry::HEADER;
 use cdoc2_api::{Capsule, CapsuleType, ExpiryTime, TransactionId};
 use reqwest::StatusCode;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 
-use super::http::{Answer, Http, below};
-use super::{Error, Timeouts};
+use super::Error;
 use crate::config::Server;
+use crate::https::{self, Http, Timeouts, below};
 
 /// The kind of capsule that a server keeps for `key`.
 pub(crate) fn capsule_type(key: &PublicKey) -> CapsuleType {
@@ -78,7 +78,7 @@ impl<'s, W: FnMut(&str)> Sender<'s, W> {
             ephemeral_key_material: capsule.ephemeral_key_material.to_vec(),
             capsule_type: capsule_type(capsule.recipient),
         };
-        let body = serde_json::to_vec(&body).map_err(|error| Error::Internal(error.to_string()))?;
+        let body = serde_json::to_vec(&body).map_err(|error| https::Error::Internal(error.to_string()))?;
         let url = below(&self.server.sender_url, PATH);
         let wanted = self.expiry_for(recipient);
         let answer = self.http.send(|client| {
@@ -89,29 +89,14 @@ impl<'s, W: FnMut(&str)> Sender<'s, W> {
             }
         })?;
         answer.expect(StatusCode::CREATED)?;
-        let transaction_id = self.transaction_id(&answer)?;
-        let expiry = expiry(&answer)?;
-        if answer.header(ADJUSTED_HEADER)?.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        let transaction_id: TransactionId = answer.created(&self.server.sender_url, PATH)?;
+        let expiry = answer.expiry()?;
+        if answer.is_expiry_adjusted()? {
             (self.warn)(&adjusted(&self.server.id, recipient.label_text(), expiry));
         }
         let expiry = expiry.and_then(|expiry| u64::try_from(expiry.as_unix()).ok());
         Ok(Receipt { transaction_id: transaction_id.as_str().to_owned(), expiry })
     }
-
-    /// The id at the end of `Location`, which is a path of the server's and nothing else.
-    fn transaction_id(&self, answer: &Answer) -> Result<TransactionId, Error> {
-        const WRONG: Error = Error::Nonsense("its Location is not that of a capsule");
-        let location = answer.header(LOCATION.as_str())?.ok_or(Error::Nonsense("it has no Location"))?;
-        let own = below(&self.server.sender_url, PATH);
-        let id = [PATH, own.path()].iter().find_map(|path| location.strip_prefix(path)?.strip_prefix('/'));
-        id.ok_or(WRONG)?.parse().map_err(|_| WRONG)
-    }
-}
-
-/// The expiry that an answer names; older servers name none.
-pub(super) fn expiry(answer: &Answer) -> Result<Option<ExpiryTime>, Error> {
-    let expiry = answer.header(HEADER)?.map(str::parse).transpose();
-    expiry.map_err(|_| Error::Nonsense("its expiry time is not a date and time"))
 }
 
 fn adjusted(server: &str, recipient: &str, expiry: Option<ExpiryTime>) -> String {

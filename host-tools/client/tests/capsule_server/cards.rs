@@ -152,6 +152,9 @@ fn a_server_that_is_gone_is_not_the_cards_fault() {
     let questions = RefCell::default();
     let error = open(&container, &config, TokenHolder::new(&mut token, Types(PIN1, &questions))).unwrap_err();
     let Error::Container(error) = error else { panic!("{error}") };
-    assert!(matches!(reason(&error), cdoc2_client::capsule_server::Error::Connect { .. }), "{error}");
+    assert!(
+        matches!(reason(&error), cdoc2_client::capsule_server::Error::Https(cdoc2_client::https::Error::Connect { .. })),
+        "{error}"
+    );
     assert_eq!(verified.get(), 0);
 }

@@ -9,8 +9,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use cdoc2::{Container, InputFile, Selection};
-use cdoc2_client::capsule_server::{Error, Sender as CapsuleSender, ServerHolder, SoftwareHolder, Timeouts};
+use cdoc2_client::capsule_server::{Error, Sender as CapsuleSender, ServerHolder, SoftwareHolder};
 use cdoc2_client::config::Config;
+use cdoc2_client::https::{self, Timeouts};
 use cdoc2_client::policy;
 use cdoc2_testbed::content;
 use cdoc2_testbed::{Algorithm, Content, Identity, Subject};
@@ -161,7 +162,7 @@ fn answers_to_senders_are_taken_apart_strictly() {
     for octets in wrong {
         let shown = String::from_utf8_lossy(&octets).into_owned();
         let error = sent(&world, &person, octets).unwrap_err();
-        assert!(matches!(reason(&error), Error::Nonsense(_)), "{shown}: {error}");
+        assert!(matches!(reason(&error), Error::Https(https::Error::Nonsense(_))), "{shown}: {error}");
     }
     for (octets, expected) in [
         (answer("302 Found", "location: https://127.0.0.1:1/\r\n", ""), "status 302"),
@@ -210,10 +211,10 @@ fn answers_to_recipients_are_compared_with_the_record() {
     }
     for nonsense in ["", "[]", "{", r#"{"capsule_type":"rsa"}"#, &body("!", "!", "rsa")] {
         let error = opened(ok(nonsense));
-        assert!(matches!(reason(&error), Error::Nonsense(_)), "{nonsense}: {error}");
+        assert!(matches!(reason(&error), Error::Https(https::Error::Nonsense(_))), "{nonsense}: {error}");
     }
     let error = opened(ok(&"x".repeat(1 << 20)));
-    assert!(matches!(reason(&error), Error::Nonsense("it is too long")), "{error}");
+    assert!(matches!(reason(&error), Error::Https(https::Error::Nonsense("it is too long"))), "{error}");
     // All is well but the ephemeral key: the holder says so as of any container.
     let error = opened(ok(&body(&own, &foreign, "ecc_secp384r1")));
     assert!(matches!(error, cdoc2::Error::Rejected), "{error}");
@@ -226,7 +227,7 @@ fn tls_1_2_is_refused() {
     let world = World::new();
     let server = Misbehaving::with(&identity(&world), &[&version::TLS12], |_| Some(Box::new(|_: &str| Vec::new())));
     let error = seal(&server.config(&world, "root.pem"), &[world.person(Algorithm::P384).recipient()], None).unwrap_err();
-    assert!(matches!(reason(&error), Error::NoTls13 { .. }), "{error}");
+    assert!(matches!(reason(&error), Error::Https(https::Error::NoTls13 { .. })), "{error}");
 }
 
 #[test]
@@ -253,13 +254,13 @@ fn nobody_waits_for_ever() {
 
     let mut holder = ServerHolder::new(SoftwareHolder::new(&person.unlock, 0, Some(&person.certificate)), &config, timeouts);
     let error = container.unlock_with(&mut holder, &Selection::Any).unwrap_err();
-    assert!(matches!(reason(&error), Error::TimedOut { .. }), "{error}");
+    assert!(matches!(reason(&error), Error::Https(https::Error::TimedOut { .. })), "{error}");
 
     let mut sender = CapsuleSender::new(config.default_server().unwrap(), None, timeouts, |_: &str| {}).unwrap();
     let files = [InputFile::from_reader("a", &mut &b"a"[..]).unwrap()];
     let mut out = Vec::new();
     let error = cdoc2::encrypt_with_server(&[person.recipient()], &mut sender, &files, &mut out, &mut |_| {}).unwrap_err();
-    assert!(matches!(reason(&error), Error::TimedOut { .. }), "{error}");
+    assert!(matches!(reason(&error), Error::Https(https::Error::TimedOut { .. })), "{error}");
     assert!(out.is_empty());
 }
 

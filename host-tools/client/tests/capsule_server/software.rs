@@ -6,8 +6,9 @@ use cdoc2::core::wire::capsule::Capsule;
 use cdoc2::core::wire::label::LabelField;
 use cdoc2::{Container, Kind, Recipient, label};
 use cdoc2_api::ExpiryTime;
-use cdoc2_client::capsule_server::{CertificateRefusal, Error, SoftwareHolder, Timeouts, check};
+use cdoc2_client::capsule_server::{Error, SoftwareHolder, check};
 use cdoc2_client::config::{Config, Place};
+use cdoc2_client::https::{self, CertificateRefusal, Timeouts};
 use cdoc2_client::tls::NotPinned;
 use cdoc2_testbed::content::{self, Document};
 use cdoc2_testbed::{Algorithm, Authority, Content, Subject};
@@ -63,7 +64,7 @@ fn too_long_a_time_is_refused_or_adjusted_as_the_server_likes() {
     let world = World::with("[expiry]\ndefault = \"1d\"\nmax = \"2d\"\ntoo_long = \"reject\"\n");
     let person = world.person(Algorithm::P384);
     let error = seal(&world.config(), &[person.recipient()], Some(after(30 * DAY))).unwrap_err();
-    assert!(matches!(reason(&error), Error::Refused(text) if !text.is_empty()), "{error}");
+    assert!(matches!(reason(&error), Error::Https(https::Error::Refused(text)) if !text.is_empty()), "{error}");
     assert_eq!(error.kind(), Kind::Server);
 
     let world = World::with("[expiry]\ndefault = \"1d\"\nmax = \"2d\"\ntoo_long = \"clamp\"\n");
@@ -110,11 +111,14 @@ fn only_pinned_certificates_are_taken() {
     std::fs::write(world.path("other.pem"), other.root_pem()).unwrap();
     let config = world.config_with("test", "\"other.pem\"");
     let error = seal(&config, &[person.recipient()], None).unwrap_err();
-    assert!(matches!(reason(&error), Error::NotPinned { reason: NotPinned::Unknown, .. }), "{error}");
+    assert!(matches!(reason(&error), Error::Https(https::Error::NotPinned { reason: NotPinned::Unknown, .. })), "{error}");
     let error = person.open(&container, &config).unwrap_err();
-    assert!(matches!(reason(&error), Error::NotPinned { reason: NotPinned::Unknown, .. }), "{error}");
+    assert!(matches!(reason(&error), Error::Https(https::Error::NotPinned { reason: NotPinned::Unknown, .. })), "{error}");
     let checked = check(config.default_server().unwrap(), Timeouts::default());
-    assert!(matches!(checked.sender, Err(Error::NotPinned { .. })) && matches!(checked.recipient, Err(Error::NotPinned { .. })));
+    assert!(
+        matches!(checked.sender, Err(https::Error::NotPinned { .. }))
+            && matches!(checked.recipient, Err(https::Error::NotPinned { .. }))
+    );
 }
 
 #[test]
@@ -132,7 +136,7 @@ fn a_stranger_gets_nothing() {
     let stranger = Person::of(&other.certify_again(&identity, &content).unwrap());
     let (theirs, _) = seal(&config, &[known.recipient()], None).unwrap();
     let error = stranger.open(&theirs, &config).unwrap_err();
-    assert!(matches!(reason(&error), Error::Certificate(CertificateRefusal::UnknownIssuer)), "{error}");
+    assert!(matches!(reason(&error), Error::Https(https::Error::Certificate(CertificateRefusal::UnknownIssuer))), "{error}");
     known.open(&theirs, &config).unwrap();
 
     // Another key fits no record, so no server is asked.
@@ -159,7 +163,7 @@ fn an_expired_certificate_is_told_from_others() {
     let (container, _) = seal(&config, &[Person::of(&identity).recipient()], None).unwrap();
     let expired = Person::of(&world.authority.certify_again(&identity, &content::expired(content)).unwrap());
     let error = expired.open(&container, &config).unwrap_err();
-    assert!(matches!(reason(&error), Error::Certificate(CertificateRefusal::Expired)), "{error}");
+    assert!(matches!(reason(&error), Error::Https(https::Error::Certificate(CertificateRefusal::Expired))), "{error}");
 
     let error = seal(&config, &[expired.recipient()], None).unwrap_err();
     assert!(matches!(reason(&error), Error::Recipient(_)), "{error}");
@@ -186,9 +190,12 @@ fn a_server_that_is_not_there_is_said_so() {
     let (container, _) = seal(&config, &[person.recipient()], None).unwrap();
     world.stop();
     let error = seal(&config, &[person.recipient()], None).unwrap_err();
-    assert!(matches!(reason(&error), Error::Connect { host, .. } if host.starts_with("127.0.0.1:")), "{error}");
+    assert!(
+        matches!(reason(&error), Error::Https(https::Error::Connect { host, .. }) if host.starts_with("127.0.0.1:")),
+        "{error}"
+    );
     let error = person.open(&container, &config).unwrap_err();
-    assert!(matches!(reason(&error), Error::Connect { .. }), "{error}");
+    assert!(matches!(reason(&error), Error::Https(https::Error::Connect { .. })), "{error}");
 }
 
 #[test]
@@ -200,5 +207,8 @@ fn a_certificate_for_another_name_is_not_the_servers() {
     let served = crate::misbehaving::Misbehaving::new(&identity, |_| Vec::new());
     let config = served.config(&world, "root.pem");
     let error = seal(&config, &[world.person(Algorithm::P384).recipient()], None).unwrap_err();
-    assert!(matches!(reason(&error), Error::NotPinned { reason: NotPinned::Name { name }, .. } if name == "127.0.0.1"), "{error}");
+    assert!(
+        matches!(reason(&error), Error::Https(https::Error::NotPinned { reason: NotPinned::Name { name }, .. }) if name == "127.0.0.1"),
+        "{error}"
+    );
 }

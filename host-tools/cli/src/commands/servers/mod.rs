@@ -4,8 +4,9 @@ pub(crate) mod args;
 
 use std::time::SystemTime;
 
-use cdoc2_client::capsule_server::{CapsuleType, Error, Timeouts, check};
+use cdoc2_client::capsule_server::{CapsuleType, check};
 use cdoc2_client::config::{Config, Server};
+use cdoc2_client::https::{Error, Timeouts};
 
 use crate::configuration::Configuration;
 use crate::exit::{Code, Failure, Result};

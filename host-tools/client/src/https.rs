@@ -1,19 +1,27 @@
-//! Requests over HTTPS, and what becomes of them.
+//! Requests over HTTPS to servers that are known by their certificates, and what becomes of them.
+//!
+//! Capsule servers, shares servers and policy services are all asked this way: TLS 1.3 with [pinned certificates](crate::tls), no redirection,
+//! bounded times and answers.
+
+mod error;
 
 use std::error::Error as StdError;
 use std::io::{self, Read as _};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use cdoc2_api::expiry::{self, ExpiryTime};
 use reqwest::blocking::{Client, RequestBuilder};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{StatusCode, Url, redirect};
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::CertificateDer;
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
-use super::{CertificateRefusal, Error};
 use crate::tls::{self, NotPinned, Pins};
+
+pub use error::{CertificateRefusal, Error};
 
 /// Octets of the longest answer that is read: a capsule with two fields of 2100 octets in base64 is a tenth of it.
 const MAX_ANSWER_LEN: usize = 1 << 16;
@@ -127,6 +135,21 @@ impl Http {
     }
 }
 
+/// Connects to `url` and compares what is shown there with `pins`: until when the certificate is valid.
+///
+/// # Errors
+/// Nobody answers, or somebody else.
+pub(crate) fn check(url: &Url, pins: &[CertificateDer<'static>], timeouts: Timeouts) -> Result<SystemTime, Error> {
+    let http = Http::new(url, pins, None, timeouts)?;
+    let sent = http.send(|client| client.get(url.clone()).header(ACCEPT, "application/json"));
+    match (sent, http.taken()) {
+        // Whatever the status, and a refusal for want of a client certificate too: it is the server.
+        (Ok(_) | Err(Error::Certificate(_)), Some(not_after)) => Ok(not_after),
+        (Err(error), _) => Err(error),
+        (Ok(_), None) => Err(Error::Nonsense("it came without a certificate")),
+    }
+}
+
 /// What an alert says about the client's certificate, if it is about that.
 fn refusal(alert: AlertDescription) -> Option<CertificateRefusal> {
     Some(match alert {
@@ -167,6 +190,26 @@ impl Answer {
             (Some(value), None) => value.to_str().map(Some).map_err(|_| Error::Nonsense("a header is not text")),
             (Some(_), Some(_)) => Err(Error::Nonsense("a header stands there twice")),
         }
+    }
+
+    /// The expiry that it names; older servers name none.
+    pub(crate) fn expiry(&self) -> Result<Option<ExpiryTime>, Error> {
+        let expiry = self.header(expiry::HEADER)?.map(str::parse).transpose();
+        expiry.map_err(|_| Error::Nonsense("its expiry time is not a date and time"))
+    }
+
+    /// Whether the server keeps something for a shorter time than was asked for.
+    pub(crate) fn is_expiry_adjusted(&self) -> Result<bool, Error> {
+        Ok(self.header(expiry::ADJUSTED_HEADER)?.is_some_and(|value| value.eq_ignore_ascii_case("true")))
+    }
+
+    /// The id at the end of `Location`, which is below `path` of the server at `base` and nothing else.
+    pub(crate) fn created<T: FromStr>(&self, base: &Url, path: &str) -> Result<T, Error> {
+        const WRONG: Error = Error::Nonsense("its Location is not that of what it was given");
+        let location = self.header(LOCATION.as_str())?.ok_or(Error::Nonsense("it has no Location"))?;
+        let own = below(base, path);
+        let id = [path, own.path()].iter().find_map(|path| location.strip_prefix(path)?.strip_prefix('/'));
+        id.ok_or(WRONG)?.parse().map_err(|_| WRONG)
     }
 
     fn retry_after(&self) -> Option<Duration> {
