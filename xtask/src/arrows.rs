@@ -22,11 +22,12 @@ const ARROWS: &[(&str, Arrows)] = &[
     ("libusb-shim", Arrows::To(&["simulator", "token-fw", "token-proto"])),
     ("cdoc2", Arrows::To(&[CORE])),
     ("cdoc2-api", Arrows::To(&[])),
+    ("cdoc2-auth-token", Arrows::To(&["cdoc2-api"])),
     // simulator, server and test bed in its tests only
-    ("cdoc2-client", Arrows::To(&["cdoc2", "cdoc2-api", "token-proto", "simulator", "cdoc2-server", "cdoc2-testbed"])),
+    ("cdoc2-client", Arrows::To(&["cdoc2", "cdoc2-api", "cdoc2-auth-token", "token-proto", "simulator", "cdoc2-server", "cdoc2-testbed"])),
     ("revocation", Arrows::To(&[])),
     // it cannot link decryption
-    ("cdoc2-server", Arrows::To(&["cdoc2-api", "revocation"])),
+    ("cdoc2-server", Arrows::To(&["cdoc2-api", "cdoc2-auth-token", "revocation"])),
     ("cdoc2-testbed", Arrows::To(&["cdoc2-server", "cdoc2-api", "revocation", "simulator", "token-proto"])),
     ("cdoc2-cli", Arrows::To(&["cdoc2", "cdoc2-client", "cdoc2-testbed", "simulator"])),
     // nothing may depend on these
