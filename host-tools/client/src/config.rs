@@ -1,4 +1,4 @@
-//! What a person or an organisation sets once: capsule servers, the policy service, directories.
+//! What a person or an organisation sets once: capsule servers, the policy service, directories, the services that sign people in.
 //!
 //! One file in TOML. The option `--config` names it, or the variable `CDOC2_CONFIG`, or else it is `cdoc2/config.toml` in the folder for
 //! configurations (`XDG_CONFIG_HOME`, `~/.config`). Paths in it are relative to it. Keys that are not known are errors: a name that was
@@ -25,6 +25,20 @@
 //! [policy]
 //! url = "https://policy.example/cdoc2.json"
 //! authorities = ["organisation-ca.pem"]
+//!
+//! [smart_id]
+//! url = "https://rp-api.smart-id.com/v2"
+//! relying_party_uuid = "00000000-0000-4000-8000-000000000000"
+//! relying_party_name = "EXAMPLE"
+//! certificates = ["smart-id.pem"]
+//! authorities = ["people-ca.pem"]
+//!
+//! [mobile_id]
+//! url = "https://mid.sk.ee/mid-api"
+//! relying_party_uuid = "00000000-0000-4000-8000-000000000000"
+//! relying_party_name = "EXAMPLE"
+//! certificates = ["mobile-id.pem"]
+//! authorities = ["people-ca.pem"]
 //! ```
 
 mod directory;
@@ -32,6 +46,7 @@ mod document;
 mod expires;
 mod place;
 mod server;
+mod signing_service;
 
 use std::path::{Path, PathBuf};
 
@@ -47,6 +62,7 @@ pub use document::Error;
 pub use expires::{Expires, UnfitExpires};
 pub use place::Place;
 pub use server::{ALL_CAPSULE_TYPES, Server};
+pub use signing_service::SigningService;
 
 /// Octets of the longest file that is taken for a configuration or for its certificates.
 pub const MAX_FILE_LEN: usize = 1 << 20;
@@ -61,6 +77,8 @@ pub struct Config {
     policy: Option<Policy>,
     servers: Vec<Server>,
     directories: Vec<Directory>,
+    smart_id: Option<SigningService>,
+    mobile_id: Option<SigningService>,
 }
 
 /// Where an organisation says how long capsules are kept.
@@ -108,6 +126,8 @@ struct File {
     server: Vec<server::Section>,
     #[serde(default)]
     directory: Vec<directory::Section>,
+    smart_id: Option<signing_service::Section>,
+    mobile_id: Option<signing_service::Section>,
 }
 
 #[derive(Deserialize)]
@@ -156,6 +176,8 @@ impl Config {
         let expires = file.expires.map(|text| {
             text.get_ref().parse().map_err(|error: UnfitExpires| document.invalid(text.span(), "expires", error.to_string()))
         });
+        let smart_id = file.smart_id.map(|section| section.read(document, "smart_id"));
+        let mobile_id = file.mobile_id.map(|section| section.read(document, "mobile_id"));
         Ok(Self {
             place,
             is_there: true,
@@ -164,6 +186,8 @@ impl Config {
             policy: policy.transpose()?,
             servers,
             directories,
+            smart_id: smart_id.transpose()?,
+            mobile_id: mobile_id.transpose()?,
         })
     }
 
@@ -208,6 +232,18 @@ impl Config {
     #[must_use]
     pub fn directories(&self) -> &[Directory] {
         &self.directories
+    }
+
+    /// Smart-ID.
+    #[must_use]
+    pub fn smart_id(&self) -> Option<&SigningService> {
+        self.smart_id.as_ref()
+    }
+
+    /// Mobile-ID.
+    #[must_use]
+    pub fn mobile_id(&self) -> Option<&SigningService> {
+        self.mobile_id.as_ref()
     }
 
     /// The server called `id`.

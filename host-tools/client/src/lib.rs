@@ -6,11 +6,13 @@
 //! - [`pkcs11`]: whatever has a PKCS#11 module.
 //! - [`capsule_server`]: capsules that wait on a server; [`policy`]: until when.
 //! - [`https`]: how all of these servers are talked to, and what can go wrong there.
+//! - [`auth`]: people who sign in to shares servers, by Smart-ID, Mobile-ID, a card, a module.
 //! - [`config`]: what is set once: capsule servers, the policy service, directories.
 //!
 //! Both end in a [`KeyHolder`](cdoc2::core::holder::KeyHolder), with which [`Container::unlock_with`](cdoc2::Container::unlock_with) opens a
 //! container. A PIN is asked for only when a record of the container is for the key, and at most once.
 
+pub mod auth;
 pub mod capsule_server;
 pub mod config;
 pub mod directory;

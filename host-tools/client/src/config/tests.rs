@@ -146,3 +146,38 @@ fn directories_that_cannot_be_trusted_are_refused() {
         assert!(error.contains(expected), "{error}\n{expected}");
     }
 }
+
+const SMART_ID: &str = "[smart_id]\nurl = \"https://localhost:1/v2\"\nrelying_party_uuid = \"00000000-0000-4000-8000-000000000000\"\n\
+    relying_party_name = \"DEMO\"\ncertificates = [\"server.pem\"]\nauthorities = [\"server.pem\"]\n";
+
+#[test]
+fn services_that_sign_are_read() {
+    let config = read(&format!("{SMART_ID}{}", SMART_ID.replace("smart_id", "mobile_id").replace("/v2", "/mid-api"))).unwrap();
+    let (smart_id, mobile_id) = (config.smart_id().unwrap(), config.mobile_id().unwrap());
+    assert_eq!((smart_id.url.path(), mobile_id.url.path()), ("/v2", "/mid-api"));
+    assert_eq!((smart_id.certificates.len(), smart_id.authorities.len()), (1, 1));
+    assert!(!format!("{config:?}").contains("4000"));
+    let config = read("").unwrap();
+    assert!(config.smart_id().is_none() && config.mobile_id().is_none());
+}
+
+#[test]
+fn services_that_sign_are_told_by_their_keys() {
+    let instead = |old: &str, new: &str| SMART_ID.replace(old, new);
+    for (text, expected) in [
+        (instead("https://", "http://"), "config.toml:2: smart_id.url: only https://"),
+        (instead("/v2", "/v2?a=1"), "config.toml:2: smart_id.url: a host"),
+        (instead("-4000-", "-"), "config.toml:3: smart_id.relying_party_uuid: not a UUID"),
+        (instead("-4000-", "-400A-"), "config.toml:3: smart_id.relying_party_uuid: not a UUID"),
+        (instead("DEMO", ""), "config.toml:4: smart_id.relying_party_name: the name"),
+        (instead("DEMO", &"õ".repeat(17)), "config.toml:4: smart_id.relying_party_name: the name"),
+        (instead("DEMO", "A\\nB"), "config.toml:4: smart_id.relying_party_name: the name"),
+        (instead("certificates = [\"server.pem\"]", "certificates = []"), "config.toml:5: smart_id.certificates: no certificate"),
+        (instead("authorities = [\"server.pem\"]", "authorities = []"), "config.toml:6: smart_id.authorities: no certificate"),
+        (instead("authorities = [\"server.pem\"]\n", ""), "missing field `authorities`"),
+        (format!("{SMART_ID}phone = \"+372\"\n"), "config.toml:7: unknown field `phone`"),
+    ] {
+        let error = read(&text).unwrap_err();
+        assert!(error.contains(expected), "{error}\n{expected}");
+    }
+}
