@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cdoc2_api::{Capsule, CapsuleType, ExpiryTime, TransactionId};
 use cdoc2_server::config;
-use cdoc2_server::store::{self, Store, Stored, clean_up};
+use cdoc2_server::store::{self, Store, StoredCapsule, clean_up};
 use cdoc2_tests::postgresql::Postgresql;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -120,7 +120,7 @@ fn put(store: &Arc<dyn Store>, next: &Arc<AtomicU64>) -> impl Fn() -> Work + Clo
         let (store, next) = (store.clone(), next.clone());
         Box::pin(async move {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            store.put(&id(number), &capsule(number)).await.expect("the store works");
+            store.put_capsule(&id(number), &capsule(number)).await.expect("the store works");
         })
     }
 }
@@ -133,7 +133,7 @@ fn get(store: &Arc<dyn Store>, count: u64) -> impl Fn() -> Work + Clone + Send +
         Box::pin(async move {
             let number = scatter(next.fetch_add(1, Ordering::Relaxed)) % count;
             let now = ExpiryTime::from_unix(1).expect("a time");
-            store.get(&id(number), now).await.expect("the store works").expect("it was put");
+            store.capsule(&id(number), now).await.expect("the store works").expect("it was put");
         })
     }
 }
@@ -183,9 +183,9 @@ fn scatter(number: u64) -> u64 {
 }
 
 /// Of the size of one for a card's P-384 key; expiries are spread over a month.
-fn capsule(number: u64) -> Stored {
+fn capsule(number: u64) -> StoredCapsule {
     let octets = number.to_be_bytes().repeat(13)[..97].to_vec();
     let capsule = Capsule { recipient_id: octets.clone(), ephemeral_key_material: octets, capsule_type: CapsuleType::EccSecp384r1 };
     let expiry = EXPIRY + i64::try_from(scatter(number) % 2_592_000).expect("it is small") / 2;
-    Stored { capsule, expiry: ExpiryTime::from_unix(expiry).expect("a time") }
+    StoredCapsule { capsule, expiry: ExpiryTime::from_unix(expiry).expect("a time") }
 }

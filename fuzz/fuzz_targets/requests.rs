@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use cdoc2_api::{Capsule, CapsuleType, ExpiryTime, TransactionId, capsule, expiry};
 use cdoc2_server::Config;
 use cdoc2_server::routes::Routes;
-use cdoc2_server::store::{Sqlite, Store, Stored};
+use cdoc2_server::store::{Sqlite, Store, StoredCapsule};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use rcgen::{
     CertificateParams, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_RSA_SHA256,
@@ -112,8 +112,8 @@ impl World {
         };
         let now = ExpiryTime::try_from(SystemTime::now()).unwrap().as_unix();
         for (id, expiry) in [(KEPT, now + 1_000_000), (EXPIRED, now - 1)] {
-            let stored = Stored { capsule: of_mari.clone(), expiry: ExpiryTime::from_unix(expiry).unwrap() };
-            runtime.block_on(store.put(&id.parse().unwrap(), &stored)).unwrap();
+            let stored = StoredCapsule { capsule: of_mari.clone(), expiry: ExpiryTime::from_unix(expiry).unwrap() };
+            runtime.block_on(store.put_capsule(&id.parse().unwrap(), &stored)).unwrap();
         }
         let routes = |key| Routes::new(store.clone(), &config, Some(&certificate(key, &authority)));
         let Routes { sender, recipient: mari } = routes(&mari);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cdoc2_api::ExpiryTime;
-use cdoc2_server::store::{Error, Store, Stored};
+use cdoc2_server::store::{Error, Store, StoredCapsule};
 use tokio::task::JoinSet;
 
 use crate::drive::unix_now;
@@ -50,7 +50,7 @@ pub(crate) async fn fill(store: &Arc<dyn Store>, population: &Arc<Population>, e
                     Some(_) => return Ok(()),
                 };
                 let expiry = ExpiryTime::from_unix(now + seconds).expect("this century can be written");
-                store.put(&population::id(number), &Stored { capsule: population.capsule(number), expiry }).await?;
+                store.put_capsule(&population::id(number), &StoredCapsule { capsule: population.capsule(number), expiry }).await?;
             }
         });
     }

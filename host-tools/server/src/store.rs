@@ -1,18 +1,19 @@
 //! What the server keeps, and where.
 //!
-//! Two stores: [`Sqlite`], one file on the server's own machine, and [`Postgresql`], a database that several servers share. Both acknowledge a
-//! capsule only when it is durable, and neither serves one that expired, deleted or not.
+//! Two stores: [`Sqlite`], one file on the server's own machine, and [`Postgresql`], a database that several servers share. Both keep capsules and
+//! key shares, acknowledge them only when they are durable, and serve none that expired, deleted or not.
 
 pub mod clean_up;
 pub mod migrations;
 pub mod postgresql;
 pub mod sqlite;
+mod statements;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::{fmt, fs};
 
-use cdoc2_api::{Capsule, ExpiryTime, TransactionId};
+use cdoc2_api::{Capsule, ExpiryTime, KeyShare, Nonce, ShareId, TransactionId};
 use rustls::RootCertStore;
 
 pub use postgresql::Postgresql;
@@ -51,9 +52,18 @@ pub type Answer<'s, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 
 
 /// A capsule and until when it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredCapsule {
     /// The capsule.
     pub capsule: Capsule,
+    /// The first second in which it is served no more, and from which on it may be deleted.
+    pub expiry: ExpiryTime,
+}
+
+/// A key share and until when it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredShare {
+    /// The share, and whose it is.
+    pub share: KeyShare,
     /// The first second in which it is served no more, and from which on it may be deleted.
     pub expiry: ExpiryTime,
 }
@@ -61,7 +71,8 @@ pub struct Stored {
 /// Why a store could not do it. The text is for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The database cannot be reached, or is busy or full: trying again may help. A capsule that was being put may have been kept all the same.
+    /// The database cannot be reached, or is busy or full: trying again may help. What was being put may have been kept all the same, and
+    /// a nonce taken.
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// There is something under this id already.
@@ -75,12 +86,30 @@ pub enum Error {
 /// What the server keeps. What is asked for is done even if nobody waits for the answer any more.
 pub trait Store: fmt::Debug + Send + Sync {
     /// Keeps `stored` under `id`. Done means durable: it survives the loss of power.
-    fn put<'s>(&'s self, id: &'s TransactionId, stored: &'s Stored) -> Answer<'s, ()>;
+    fn put_capsule<'s>(&'s self, id: &'s TransactionId, stored: &'s StoredCapsule) -> Answer<'s, ()>;
 
-    /// What is kept under `id`, unless it has expired at `now`.
-    fn get<'s>(&'s self, id: &'s TransactionId, now: ExpiryTime) -> Answer<'s, Option<Stored>>;
+    /// The capsule that is kept under `id`, unless it has expired at `now`.
+    fn capsule<'s>(&'s self, id: &'s TransactionId, now: ExpiryTime) -> Answer<'s, Option<StoredCapsule>>;
 
-    /// Deletes at most `limit` of what has expired at `now`, what expired first before all else; how many it were.
+    /// Keeps `stored` under `id`. Done means durable.
+    fn put_share<'s>(&'s self, id: &'s ShareId, stored: &'s StoredShare) -> Answer<'s, ()>;
+
+    /// The share that is kept under `id`, unless it has expired at `now`.
+    fn share<'s>(&'s self, id: &'s ShareId, now: ExpiryTime) -> Answer<'s, Option<StoredShare>>;
+
+    /// Keeps `nonce`, which is good for the share `id` until `expiry`. Whether there is such a share is for the caller to know.
+    ///
+    /// A share may have any number of nonces. Anybody who has seen its id gets them, so that with a bound, whether the oldest had to make room or the
+    /// next was refused, a stranger who keeps asking would lock its recipient out. How many there are is bounded by their lifetime and by the
+    /// server's limits of rate.
+    fn put_nonce<'s>(&'s self, id: &'s ShareId, nonce: &'s Nonce, expiry: ExpiryTime) -> Answer<'s, ()>;
+
+    /// Takes `nonce` away, if it is one of the share `id` and has not expired at `now`; whether it was there. Of all who ask for one, in whichever
+    /// process, one is told that it was, and then it is gone durably.
+    fn take_nonce<'s>(&'s self, id: &'s ShareId, nonce: &'s Nonce, now: ExpiryTime) -> Answer<'s, bool>;
+
+    /// Deletes at most `limit` capsules, shares and nonces that have expired at `now`, of each kind those before all else that expired first; how
+    /// many it were.
     fn delete_expired(&self, now: ExpiryTime, limit: u32) -> Answer<'_, u32>;
 
     /// The expiry of what should have been deleted first, if it has come at `now`.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cdoc2_api::{ExpiryTime, TransactionId};
 
 use crate::metrics;
-use crate::store::{Answer, Error, Store, Stored};
+use crate::store::{Answer, Error, Store, StoredCapsule};
 
 /// A store that answers within a time, or is not available.
 #[derive(Clone, Debug)]
@@ -16,12 +16,12 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) async fn put(&self, id: &TransactionId, stored: &Stored) -> Result<(), Error> {
-        self.watch("put", self.store.put(id, stored)).await
+    pub(crate) async fn put_capsule(&self, id: &TransactionId, stored: &StoredCapsule) -> Result<(), Error> {
+        self.watch("put_capsule", self.store.put_capsule(id, stored)).await
     }
 
-    pub(crate) async fn get(&self, id: &TransactionId, now: ExpiryTime) -> Result<Option<Stored>, Error> {
-        self.watch("get", self.store.get(id, now)).await
+    pub(crate) async fn capsule(&self, id: &TransactionId, now: ExpiryTime) -> Result<Option<StoredCapsule>, Error> {
+        self.watch("capsule", self.store.capsule(id, now)).await
     }
 
     pub(crate) async fn oldest_expired(&self, now: ExpiryTime) -> Result<Option<ExpiryTime>, Error> {

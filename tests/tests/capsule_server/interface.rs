@@ -256,7 +256,7 @@ fn expired_capsules_are_deleted(site: &mut Installation) {
         let _ = location(&server.put_until(&Capsule::new(Kind::P384, &recipient), &soon).expect("an answer"));
     }
     let kept = server.keep(&Capsule::new(Kind::P384, &recipient));
-    server.until_metric("cdoc2_capsules_expired_deleted_total", |count| count >= 7.0);
+    server.until_metric("cdoc2_expired_deleted_total", |count| count >= 7.0);
     assert_eq!(server.get(&site.client(&recipient), &kept).expect("an answer").status, 200);
 }
 

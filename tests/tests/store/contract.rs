@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use cdoc2_api::capsule::MAX_FIELD_LEN;
 use cdoc2_api::{Capsule, CapsuleType, TransactionId};
-use cdoc2_server::store::{self, Error, Stored, clean_up};
+use cdoc2_server::store::{self, Error, StoredCapsule, clean_up};
 use tokio::task::JoinSet;
 
 use crate::place::{Place, capsule, id, moment, server};
@@ -18,59 +18,61 @@ pub(crate) async fn what_is_put_is_found(place: &Place) {
     store.check().await.unwrap();
     let kinds = [CapsuleType::EccSecp256r1, CapsuleType::EccSecp384r1, CapsuleType::EccSecp521r1, CapsuleType::Rsa];
     let ids = ["KC0123456789abcdef", "KC0123456789ABCDEF", "KC0123456789abcdef0123456789ABCDEF", "123456789012345678"];
-    let all: Vec<(TransactionId, Stored)> = (1..)
+    let all: Vec<(TransactionId, StoredCapsule)> = (1..)
         .zip(kinds.into_iter().zip(ids))
         .map(|(number, (capsule_type, id))| {
             // With zeros and what is no text among the octets.
             let recipient_id = (0..=255).cycle().take(number).collect();
             let ephemeral_key_material = (0..=255).rev().cycle().take(MAX_FIELD_LEN).collect();
-            let stored =
-                Stored { capsule: Capsule { recipient_id, ephemeral_key_material, capsule_type }, expiry: moment(4_000_000_000) };
+            let stored = StoredCapsule {
+                capsule: Capsule { recipient_id, ephemeral_key_material, capsule_type },
+                expiry: moment(4_000_000_000),
+            };
             (id.parse().unwrap(), stored)
         })
         .collect();
     for (id, stored) in &all {
-        store.put(id, stored).await.unwrap();
+        store.put_capsule(id, stored).await.unwrap();
     }
     for (id, stored) in &all {
-        assert_eq!(store.get(id, moment(EARLY)).await.as_ref(), Ok(&Some(stored.clone())));
+        assert_eq!(store.capsule(id, moment(EARLY)).await.as_ref(), Ok(&Some(stored.clone())));
     }
-    assert_eq!(store.get(&id(0), moment(EARLY)).await, Ok(None));
+    assert_eq!(store.capsule(&id(0), moment(EARLY)).await, Ok(None));
     drop(store);
     let store = place.open().await;
     for (id, stored) in &all {
-        assert_eq!(store.get(id, moment(EARLY)).await.as_ref(), Ok(&Some(stored.clone())), "after it was opened again");
+        assert_eq!(store.capsule(id, moment(EARLY)).await.as_ref(), Ok(&Some(stored.clone())), "after it was opened again");
     }
 }
 
 pub(crate) async fn an_id_is_given_once(place: &Place) {
     let store = place.open().await;
-    store.put(&id(1), &capsule(1, 2_000)).await.unwrap();
-    assert_eq!(store.put(&id(1), &capsule(2, 3_000)).await, Err(Error::Taken));
-    assert_eq!(store.get(&id(1), moment(EARLY)).await, Ok(Some(capsule(1, 2_000))));
+    store.put_capsule(&id(1), &capsule(1, 2_000)).await.unwrap();
+    assert_eq!(store.put_capsule(&id(1), &capsule(2, 3_000)).await, Err(Error::Taken));
+    assert_eq!(store.capsule(&id(1), moment(EARLY)).await, Ok(Some(capsule(1, 2_000))));
     // An expired one keeps its id until it is deleted.
-    assert_eq!(store.get(&id(1), moment(2_500)).await, Ok(None));
-    assert_eq!(store.put(&id(1), &capsule(2, 3_000)).await, Err(Error::Taken));
+    assert_eq!(store.capsule(&id(1), moment(2_500)).await, Ok(None));
+    assert_eq!(store.put_capsule(&id(1), &capsule(2, 3_000)).await, Err(Error::Taken));
     assert_eq!(store.delete_expired(moment(2_500), 10).await, Ok(1));
-    store.put(&id(1), &capsule(2, 3_000)).await.unwrap();
-    assert_eq!(store.get(&id(1), moment(2_500)).await, Ok(Some(capsule(2, 3_000))));
+    store.put_capsule(&id(1), &capsule(2, 3_000)).await.unwrap();
+    assert_eq!(store.capsule(&id(1), moment(2_500)).await, Ok(Some(capsule(2, 3_000))));
 }
 
 pub(crate) async fn expired_is_never_found(place: &Place) {
     let store = place.open().await;
-    store.put(&id(1), &capsule(1, 2_000)).await.unwrap();
-    assert_eq!(store.get(&id(1), moment(1_999)).await, Ok(Some(capsule(1, 2_000))));
+    store.put_capsule(&id(1), &capsule(1, 2_000)).await.unwrap();
+    assert_eq!(store.capsule(&id(1), moment(1_999)).await, Ok(Some(capsule(1, 2_000))));
     for later in [2_000, 2_001, 4_000_000_000] {
-        assert_eq!(store.get(&id(1), moment(later)).await, Ok(None));
+        assert_eq!(store.capsule(&id(1), moment(later)).await, Ok(None));
     }
-    assert_eq!(store.get(&id(1), moment(1_999)).await, Ok(Some(capsule(1, 2_000))), "asking deletes nothing");
+    assert_eq!(store.capsule(&id(1), moment(1_999)).await, Ok(Some(capsule(1, 2_000))), "asking deletes nothing");
 }
 
 pub(crate) async fn expired_is_deleted_oldest_first(place: &Place) {
     let store = place.open().await;
     assert_eq!(store.oldest_expired(moment(3_000)).await, Ok(None));
     for number in 0..10 {
-        store.put(&id(number), &capsule(number, 2_000 + i64::try_from(number).unwrap())).await.unwrap();
+        store.put_capsule(&id(number), &capsule(number, 2_000 + i64::try_from(number).unwrap())).await.unwrap();
     }
     assert_eq!(store.oldest_expired(moment(1_999)).await, Ok(None));
     assert_eq!(store.delete_expired(moment(1_999), 100).await, Ok(0));
@@ -81,7 +83,7 @@ pub(crate) async fn expired_is_deleted_oldest_first(place: &Place) {
         assert_eq!(store.oldest_expired(moment(2_007)).await, Ok(oldest.map(moment)));
     }
     for number in 0..10 {
-        assert_eq!(store.get(&id(number), moment(EARLY)).await.unwrap().is_some(), number >= 8, "{number}");
+        assert_eq!(store.capsule(&id(number), moment(EARLY)).await.unwrap().is_some(), number >= 8, "{number}");
     }
 }
 
@@ -90,13 +92,13 @@ pub(crate) async fn clean_up_drains_beside_puts(place: &Place) {
     let mut puts = JoinSet::new();
     for number in 0..2_500 {
         let store = store.clone();
-        puts.spawn(async move { store.put(&id(number), &capsule(number, 2_000)).await });
+        puts.spawn(async move { store.put_capsule(&id(number), &capsule(number, 2_000)).await });
     }
     puts.join_all().await.into_iter().collect::<Result<(), _>>().unwrap();
     let mut puts = JoinSet::new();
     for number in 2_500..3_000 {
         let store = store.clone();
-        puts.spawn(async move { store.put(&id(number), &capsule(number, 4_000)).await });
+        puts.spawn(async move { store.put_capsule(&id(number), &capsule(number, 4_000)).await });
     }
     let clock = || SystemTime::UNIX_EPOCH + Duration::from_secs(3_000);
     let (deleted, put) = tokio::join!(clean_up::drain(&*store, clock, 100), puts.join_all());
@@ -104,7 +106,7 @@ pub(crate) async fn clean_up_drains_beside_puts(place: &Place) {
     put.into_iter().collect::<Result<(), _>>().unwrap();
     assert_eq!(store.oldest_expired(moment(3_000)).await, Ok(None));
     for number in 0..3_000 {
-        assert_eq!(store.get(&id(number), moment(EARLY)).await.unwrap().is_some(), number >= 2_500, "{number}");
+        assert_eq!(store.capsule(&id(number), moment(EARLY)).await.unwrap().is_some(), number >= 2_500, "{number}");
     }
 }
 
@@ -119,9 +121,9 @@ pub(crate) async fn clean_up_runs_until_it_is_dropped(place: &Place) {
     for round in 0..3 {
         let expiry = 2_000 + 100 * round;
         for number in 0..5 {
-            store.put(&id(number), &capsule(number, expiry)).await.unwrap();
+            store.put_capsule(&id(number), &capsule(number, expiry)).await.unwrap();
         }
-        assert!(store.get(&id(0), moment(EARLY)).await.unwrap().is_some(), "deleted before its time");
+        assert!(store.capsule(&id(0), moment(EARLY)).await.unwrap().is_some(), "deleted before its time");
         clock.store(expiry, Ordering::Relaxed);
         while store.oldest_expired(moment(expiry)).await.unwrap().is_some() {
             tokio::task::yield_now().await;
@@ -136,7 +138,7 @@ pub(crate) async fn of_many_with_one_id_one_wins(place: &Place) {
     let mut puts = JoinSet::new();
     for number in 0..640 {
         let store = store.clone();
-        puts.spawn(async move { (number, store.put(&id(number % 20), &capsule(number, 2_000)).await) });
+        puts.spawn(async move { (number, store.put_capsule(&id(number % 20), &capsule(number, 2_000)).await) });
     }
     let mut winners = vec![None; 20];
     for (number, outcome) in puts.join_all().await {
@@ -149,7 +151,7 @@ pub(crate) async fn of_many_with_one_id_one_wins(place: &Place) {
         }
     }
     for (place, winner) in (0..).zip(winners) {
-        assert_eq!(store.get(&id(place), moment(EARLY)).await, Ok(Some(capsule(winner.expect("one wins"), 2_000))));
+        assert_eq!(store.capsule(&id(place), moment(EARLY)).await, Ok(Some(capsule(winner.expect("one wins"), 2_000))));
     }
 }
 
@@ -164,12 +166,12 @@ pub(crate) async fn several_servers_share_it(place: &Place) {
     let mut puts = JoinSet::new();
     for number in 0..600 {
         let store = stores[usize::try_from(number).unwrap() % stores.len()].clone();
-        puts.spawn(async move { store.put(&id(number), &capsule(number, 2_000)).await });
+        puts.spawn(async move { store.put_capsule(&id(number), &capsule(number, 2_000)).await });
     }
     puts.join_all().await.into_iter().collect::<Result<(), _>>().unwrap();
     for number in 0..600 {
         let other = &stores[usize::try_from(number + 1).unwrap() % stores.len()];
-        assert_eq!(other.get(&id(number), moment(EARLY)).await, Ok(Some(capsule(number, 2_000))));
+        assert_eq!(other.capsule(&id(number), moment(EARLY)).await, Ok(Some(capsule(number, 2_000))));
     }
     let mut clean_ups = JoinSet::new();
     for store in stores {

@@ -21,13 +21,13 @@ async fn full_and_then_not(config: &config::Store, folder: &Path, text: &str) {
     for reason in reasons {
         assert!(matches!(&reason, Error::Unavailable(reason) if reason.contains(text)), "{reason:?}");
     }
-    store.get(&id(0), moment(1_000)).await.unwrap().expect("reading goes on");
+    store.capsule(&id(0), moment(1_000)).await.unwrap().expect("reading goes on");
     fs::remove_file(folder.join("filler")).unwrap();
-    store.put(&id(u64::MAX - 1), &capsule(0, 2_000)).await.unwrap();
+    store.put_capsule(&id(u64::MAX - 1), &capsule(0, 2_000)).await.unwrap();
     drop(store);
     let store = store::open(config).await.unwrap();
     for number in acknowledged {
-        assert_eq!(store.get(&id(number), moment(1_000)).await, Ok(Some(capsule(number, 2_000))), "{number} was acknowledged");
+        assert_eq!(store.capsule(&id(number), moment(1_000)).await, Ok(Some(capsule(number, 2_000))), "{number} was acknowledged");
     }
 }
 

@@ -38,10 +38,10 @@ pub(crate) async fn what_was_acknowledged_survives_the_server(place: &Place) {
     assert!(acknowledged.len() >= ENOUGH, "it ended by itself");
     let store = place.open().await;
     for number in acknowledged {
-        assert_eq!(store.get(&id(number), moment(1_000)).await, Ok(Some(capsule(number, 2_000))), "{number} was acknowledged");
+        assert_eq!(store.capsule(&id(number), moment(1_000)).await, Ok(Some(capsule(number, 2_000))), "{number} was acknowledged");
     }
     // What the child left does not stand in the way.
-    store.put(&id(u64::MAX - 1), &capsule(0, 2_000)).await.unwrap();
+    store.put_capsule(&id(u64::MAX - 1), &capsule(0, 2_000)).await.unwrap();
 }
 
 async fn put_for_ever(load: &str) {
@@ -52,7 +52,7 @@ async fn put_for_ever(load: &str) {
         let store = store.clone();
         callers.spawn(async move {
             for number in (caller..).step_by(32) {
-                store.put(&id(number), &capsule(number, 2_000)).await.unwrap();
+                store.put_capsule(&id(number), &capsule(number, 2_000)).await.unwrap();
                 // Nobody reads when the test is over.
                 if writeln!(std::io::stdout(), "kept {number}.").is_err() {
                     return;

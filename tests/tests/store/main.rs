@@ -1,10 +1,11 @@
-//! What a capsule server's stores promise, on both of them: each scenario runs over a SQLite file and over a PostgreSQL database.
+//! What the servers' stores promise, on both of them: each scenario runs over a SQLite file and over a PostgreSQL database.
 
 mod contract;
 mod full;
 mod killed;
 mod place;
 mod postgresql;
+mod shares;
 
 /// Each scenario over both stores.
 macro_rules! on_both_stores {
@@ -35,4 +36,13 @@ on_both_stores! {
     contract::several_servers_share_it,
     contract::newer_is_refused,
     killed::what_was_acknowledged_survives_the_server,
+    shares::a_share_is_found,
+    shares::a_share_id_is_given_once,
+    shares::a_share_expires_to_the_second,
+    shares::a_nonce_is_taken_once,
+    shares::a_nonce_is_of_one_share_and_for_some_time,
+    shares::others_nonces_leave_a_nonce_alone,
+    shares::of_many_takers_one_gets_it,
+    shares::clean_up_drains_all_kinds,
+    shares::clean_up_leaves_what_is_good,
 }

@@ -1,12 +1,12 @@
-//! Where a test's capsules are, and the capsules.
+//! Where a test's capsules and shares are, and the capsules and shares.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use cdoc2_api::{Capsule, CapsuleType, ExpiryTime, TransactionId};
+use cdoc2_api::{Capsule, CapsuleType, ExpiryTime, KeyShare, Nonce, Share, ShareId, TransactionId};
 use cdoc2_server::config;
-use cdoc2_server::store::{self, Error, Store, Stored};
+use cdoc2_server::store::{self, Error, Store, StoredCapsule, StoredShare};
 use cdoc2_tests::postgresql::Postgresql;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -64,15 +64,35 @@ pub(crate) fn moment(seconds: i64) -> ExpiryTime {
 
 /// Ids that are spread as random ones are, but the same in each run.
 pub(crate) fn id(number: u64) -> TransactionId {
-    let spread = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    format!("KC{spread:016x}{number:016x}").parse().unwrap()
+    format!("KC{:016x}{number:016x}", spread(number)).parse().unwrap()
+}
+
+/// The same for shares.
+pub(crate) fn share_id(number: u64) -> ShareId {
+    format!("{:016x}{number:016x}", spread(number)).parse().unwrap()
+}
+
+/// The same for nonces.
+pub(crate) fn nonce(number: u64) -> Nonce {
+    format!("{:08x}{number:08x}", spread(number) >> 32).parse().unwrap()
+}
+
+fn spread(number: u64) -> u64 {
+    number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 /// A capsule whose octets tell its `number`.
-pub(crate) fn capsule(number: u64, expiry: i64) -> Stored {
+pub(crate) fn capsule(number: u64, expiry: i64) -> StoredCapsule {
     let octets = number.to_be_bytes().repeat(12);
     let capsule = Capsule { recipient_id: octets.clone(), ephemeral_key_material: octets, capsule_type: CapsuleType::EccSecp384r1 };
-    Stored { capsule, expiry: moment(expiry) }
+    StoredCapsule { capsule, expiry: moment(expiry) }
+}
+
+/// A share whose octets tell its `number`.
+pub(crate) fn share(number: u64, expiry: i64) -> StoredShare {
+    let share = Share::new(number.to_be_bytes().repeat(4)).unwrap();
+    let share = KeyShare { share, recipient: "etsi/PNOEE-48010010101".parse().unwrap() };
+    StoredShare { share, expiry: moment(expiry) }
 }
 
 /// 32 callers who put capsules 0, 1, 2 and so on, each until it is refused one.
@@ -92,7 +112,7 @@ impl Load {
             callers.spawn(async move {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    match store.put(&id(number), &capsule(number, 2_000)).await {
+                    match store.put_capsule(&id(number), &capsule(number, 2_000)).await {
                         Ok(()) => acknowledged.lock().unwrap().push(number),
                         Err(reason) => return reason,
                     }

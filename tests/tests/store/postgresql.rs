@@ -24,13 +24,17 @@ fn comes_back_after(end: fn(&mut Postgresql)) {
             assert!(matches!(reason, Error::Unavailable(_)), "{reason:?}");
         }
         assert!(matches!(store.check().await, Err(Error::Unavailable(_))));
-        assert!(matches!(store.get(&id(0), moment(1_000)).await, Err(Error::Unavailable(_))));
+        assert!(matches!(store.capsule(&id(0), moment(1_000)).await, Err(Error::Unavailable(_))));
         server.start_again();
         for number in acknowledged {
-            assert_eq!(store.get(&id(number), moment(1_000)).await, Ok(Some(capsule(number, 2_000))), "{number} was acknowledged");
+            assert_eq!(
+                store.capsule(&id(number), moment(1_000)).await,
+                Ok(Some(capsule(number, 2_000))),
+                "{number} was acknowledged"
+            );
         }
         store.check().await.unwrap();
-        store.put(&id(u64::MAX - 1), &capsule(0, 2_000)).await.unwrap();
+        store.put_capsule(&id(u64::MAX - 1), &capsule(0, 2_000)).await.unwrap();
     });
 }
 
@@ -70,7 +74,7 @@ fn a_standby_is_told() {
             }
         };
         assert!(reason.contains("no writes"), "{reason}");
-        assert!(matches!(store.put(&id(0), &capsule(0, 2_000)).await, Err(Error::Unavailable(_))));
+        assert!(matches!(store.put_capsule(&id(0), &capsule(0, 2_000)).await, Err(Error::Unavailable(_))));
     });
 }
 
@@ -81,11 +85,11 @@ fn a_role_that_may_not_make_tables_is_enough_once_they_are_there() {
     server().sql(
         &url,
         "CREATE ROLE clerk LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-         GRANT SELECT, INSERT, UPDATE, DELETE ON capsules TO clerk; GRANT SELECT ON migrations TO clerk",
+         GRANT SELECT, INSERT, UPDATE, DELETE ON capsules, shares, nonces TO clerk; GRANT SELECT ON migrations TO clerk",
     );
     run(async {
         let store = store::open(&postgresql(&url.replace("cdoc2@", "clerk@"))).await.unwrap();
-        store.put(&id(0), &capsule(0, 2_000)).await.unwrap();
+        store.put_capsule(&id(0), &capsule(0, 2_000)).await.unwrap();
         assert_eq!(store.delete_expired(moment(2_000), 10).await, Ok(1));
         store.check().await.unwrap();
     });
@@ -153,7 +157,7 @@ fn a_connection_is_to_whom_the_authorities_know() {
     };
     run(async {
         let store = store::open(&config(&url, &ours)).await.unwrap();
-        store.put(&id(0), &capsule(0, 2_000)).await.unwrap();
+        store.put_capsule(&id(0), &capsule(0, 2_000)).await.unwrap();
         let connections = "FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'cdoc2-server'";
         assert_eq!(server.sql(&url, &format!("SELECT count(*) > 0, bool_and(ssl) {connections}")), "t|t");
         for (url, authority, text) in [

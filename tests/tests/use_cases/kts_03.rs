@@ -29,7 +29,7 @@ fn deleted(scene: &Scene) -> u64 {
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let line = answer.lines().find_map(|line| line.strip_prefix("cdoc2_capsules_expired_deleted_total "));
+    let line = answer.lines().find_map(|line| line.strip_prefix("cdoc2_expired_deleted_total "));
     line.map_or(0, |count| count.trim().parse().unwrap())
 }
 

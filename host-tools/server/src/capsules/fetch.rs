@@ -29,7 +29,7 @@ pub(super) async fn fetch(
         Malformed::Character => Refusal::NotFound,
     })?;
     let now = now()?;
-    let found = capsules.store.get(&id, now).await.map_err(|_| Refusal::Unavailable)?;
+    let found = capsules.store.capsule(&id, now).await.map_err(|_| Refusal::Unavailable)?;
     // The store may compare with a clock of its own; this one is what the answer promises.
     let found = found.filter(|stored| stored.expiry > now);
     let recipient = client.recipient.as_ref().ok_or(Refusal::NotFound)?;

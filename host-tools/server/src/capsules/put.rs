@@ -13,7 +13,7 @@ use hyper::body::Body as _;
 
 use super::{Capsules, EXPIRY, EXPIRY_ADJUSTED, expiry, now, validation};
 use crate::refusal::Refusal;
-use crate::store::{self, Stored};
+use crate::store::{self, StoredCapsule};
 
 /// An id that is taken means that the random numbers are not random; one more attempt tells that from chance.
 const ATTEMPTS: u32 = 2;
@@ -28,7 +28,7 @@ pub(super) async fn put(State(capsules): State<Arc<Capsules>>, headers: HeaderMa
     let octets = read(body, &capsules).await?;
     let capsule: Capsule = serde_json::from_slice(&octets).map_err(|error| no_capsule(&error))?;
     validation::check(&capsule)?;
-    let id = keep(&capsules, &Stored { capsule, expiry: granted.expiry }).await?;
+    let id = keep(&capsules, &StoredCapsule { capsule, expiry: granted.expiry }).await?;
     let mut response = StatusCode::CREATED.into_response();
     let headers = response.headers_mut();
     headers.insert(LOCATION, value(&format!("{}/{id}", capsule::PATH))?);
@@ -70,10 +70,10 @@ fn no_capsule(error: &serde_json::Error) -> Refusal {
     Refusal::BadRequest(text.into())
 }
 
-async fn keep(capsules: &Capsules, stored: &Stored) -> Result<TransactionId, Refusal> {
+async fn keep(capsules: &Capsules, stored: &StoredCapsule) -> Result<TransactionId, Refusal> {
     for _ in 0..ATTEMPTS {
         let id = random_id()?;
-        match capsules.store.put(&id, stored).await {
+        match capsules.store.put_capsule(&id, stored).await {
             Ok(()) => return Ok(id),
             Err(store::Error::Taken) => tracing::error!("a random transaction id was taken already"),
             Err(_) => return Err(Refusal::Unavailable),

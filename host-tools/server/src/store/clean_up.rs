@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::{Error, Store};
 
 /// What this process deleted.
-const DELETED: &str = "cdoc2_capsules_expired_deleted_total";
+const DELETED: &str = "cdoc2_expired_deleted_total";
 
 /// Longest pause after failures, unless the interval is longer.
 const MAX_BACK_OFF: Duration = Duration::from_secs(60);
@@ -21,19 +21,19 @@ const FIRST_BACK_OFF: Duration = Duration::from_millis(500);
 /// After each batch as much time as it took is left to others, so that a long clean-up takes half of the database at most. A failure is logged and
 /// followed by a pause.
 pub async fn run(store: &dyn Store, clock: impl Fn() -> SystemTime, interval: Duration, batch: u32) -> ! {
-    metrics::describe_counter!(DELETED, "Capsules deleted after they expired");
+    metrics::describe_counter!(DELETED, "Capsules, shares and nonces deleted after they expired");
     let mut back_off = FIRST_BACK_OFF;
     loop {
         match drain(store, &clock, batch).await {
             Ok(count) => {
                 if count > 0 {
-                    tracing::info!(count, "expired capsules deleted");
+                    tracing::info!(count, "what expired was deleted");
                 }
                 back_off = FIRST_BACK_OFF;
                 sleep(interval).await;
             }
             Err(reason) => {
-                tracing::warn!(%reason, pause_s = back_off.as_secs_f64(), "expired capsules cannot be deleted");
+                tracing::warn!(%reason, pause_s = back_off.as_secs_f64(), "what expired cannot be deleted");
                 sleep(back_off).await;
                 back_off = (back_off * 2).min(MAX_BACK_OFF.max(interval));
             }

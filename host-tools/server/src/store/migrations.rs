@@ -2,14 +2,15 @@
 //!
 //! A step that was released is never changed; a change is a new step. Each is done in a transaction together with the note that it was done, so
 //! that a server that dies in the middle leaves the version before. Both databases have the same table for the notes, `migrations`, and the same
-//! one for capsules.
+//! ones for capsules, key shares and nonces, whichever of them a server keeps: a capsule server and a shares server may have one database.
 
 use super::Error;
 
 /// The steps of a SQLite database.
 ///
 /// Rows are found by their id alone, so the table is that index (WITHOUT ROWID).
-pub const SQLITE: &[&str] = &["
+pub const SQLITE: &[&str] = &[
+    "
     CREATE TABLE capsules (
         id TEXT NOT NULL PRIMARY KEY,
         type TEXT NOT NULL,
@@ -18,12 +19,29 @@ pub const SQLITE: &[&str] = &["
         expiry INTEGER NOT NULL -- seconds after 1970-01-01T00:00:00Z
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX capsules_expiry ON capsules (expiry);
-"];
+    ",
+    "
+    CREATE TABLE shares (
+        id TEXT NOT NULL PRIMARY KEY,
+        share BLOB NOT NULL,
+        recipient TEXT NOT NULL,
+        expiry INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX shares_expiry ON shares (expiry);
+    CREATE TABLE nonces (
+        nonce TEXT NOT NULL PRIMARY KEY,
+        share_id TEXT NOT NULL,
+        expiry INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX nonces_expiry ON nonces (expiry);
+    ",
+];
 
 /// The steps of a PostgreSQL database.
 ///
 /// Ids are octets, which are in the same order everywhere; text is ordered by a language that changes with the operating system.
-pub const POSTGRESQL: &[&str] = &["
+pub const POSTGRESQL: &[&str] = &[
+    "
     CREATE TABLE capsules (
         id bytea PRIMARY KEY,
         type text NOT NULL,
@@ -32,7 +50,23 @@ pub const POSTGRESQL: &[&str] = &["
         expiry bigint NOT NULL -- seconds after 1970-01-01T00:00:00Z
     );
     CREATE INDEX capsules_expiry ON capsules (expiry);
-"];
+    ",
+    "
+    CREATE TABLE shares (
+        id bytea PRIMARY KEY,
+        share bytea NOT NULL,
+        recipient text NOT NULL,
+        expiry bigint NOT NULL
+    );
+    CREATE INDEX shares_expiry ON shares (expiry);
+    CREATE TABLE nonces (
+        nonce bytea PRIMARY KEY,
+        share_id bytea NOT NULL,
+        expiry bigint NOT NULL
+    );
+    CREATE INDEX nonces_expiry ON nonces (expiry);
+    ",
+];
 
 /// The steps that `steps` has after `version`, each with the version that it leads to.
 ///

@@ -1,17 +1,19 @@
-//! Capsules in a PostgreSQL database, which several servers may share, or in a distributed engine that speaks its language.
+//! Capsules and key shares in a PostgreSQL database, which several servers may share, or in a distributed engine that speaks its language.
 //!
 //! Each question is one statement, which such a database does wholly or not at all. Nothing is locked over several: no transactions that wait for
-//! this program, no advisory locks. What waits to be put is put together, for a statement and a commit cost more than a row.
+//! this program, no advisory locks. What waits to be put or taken is put or taken together, for a statement and a commit cost more than a row.
 
+mod batch;
 mod migration;
 mod tls;
 mod writer;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use cdoc2_api::{Capsule, ExpiryTime, TransactionId};
+use cdoc2_api::{Capsule, ExpiryTime, KeyShare, Nonce, Share, ShareId, TransactionId};
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
 use rustls::RootCertStore;
 use tokio::time::timeout;
@@ -21,11 +23,14 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Row, Socket};
 
-use super::{Answer, Error, Store, Stored};
+use super::{Answer, Error, Store, StoredCapsule, StoredShare, statements};
+use batch::{PutCapsule, PutNonce, PutShare, TakeNonce};
 use writer::Writer;
 
-/// Connections that read and delete. Those that put are [`writer::TASKS`] more.
+/// Connections that read and clean up.
 const CONNECTIONS: usize = 8;
+/// Connections that put and take. A server's load is of one or two kinds, each of which uses [`writer::TASKS`] at most.
+const WRITING_CONNECTIONS: usize = 2 * writer::TASKS;
 
 /// For the network, the handshakes and the log-in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,7 +44,10 @@ const TRIES: u32 = 5;
 /// A PostgreSQL database. Connections are made when they are needed, and made anew when they were lost.
 pub struct Postgresql {
     database: Database,
-    writer: Writer,
+    capsules: Writer<PutCapsule>,
+    shares: Writer<PutShare>,
+    nonces: Writer<PutNonce>,
+    taken: Writer<TakeNonce>,
 }
 
 impl fmt::Debug for Postgresql {
@@ -101,8 +109,14 @@ impl Postgresql {
         let database = Database::new(config, tls.clone(), CONNECTIONS)?;
         migration::migrate(&database).await?;
         database.is_durable().await?;
-        let writer = Writer::new(Database::new(config, tls, writer::TASKS)?);
-        Ok(Self { database, writer })
+        let writing = Arc::new(Database::new(config, tls, WRITING_CONNECTIONS)?);
+        Ok(Self {
+            database,
+            capsules: Writer::new(&writing),
+            shares: Writer::new(&writing),
+            nonces: Writer::new(&writing),
+            taken: Writer::new(&writing),
+        })
     }
 }
 
@@ -114,32 +128,58 @@ fn is_remote(host: &Host) -> bool {
     }
 }
 
+impl Postgresql {
+    /// The row that `sql` gives for this id, unless it has expired at `now`.
+    async fn find(&self, sql: &str, id: &str, now: ExpiryTime) -> Result<Option<Row>, Error> {
+        let rows = self.database.query(sql, &[&id.as_bytes(), &now.as_unix()]).await?;
+        Ok(rows.into_iter().next())
+    }
+}
+
 impl Store for Postgresql {
-    fn put<'s>(&'s self, id: &'s TransactionId, stored: &'s Stored) -> Answer<'s, ()> {
-        Box::pin(self.writer.put(id.clone(), stored.clone()))
+    fn put_capsule<'s>(&'s self, id: &'s TransactionId, stored: &'s StoredCapsule) -> Answer<'s, ()> {
+        Box::pin(self.capsules.put(PutCapsule { id: id.clone(), stored: stored.clone() }))
     }
 
-    fn get<'s>(&'s self, id: &'s TransactionId, now: ExpiryTime) -> Answer<'s, Option<Stored>> {
-        Box::pin(async move {
-            let sql = "SELECT type, recipient_id, ephemeral_key_material, expiry FROM capsules WHERE id = $1 AND expiry > $2";
-            let rows = self.database.query(sql, &[&id.as_str().as_bytes(), &now.as_unix()]).await?;
-            rows.first().map(stored).transpose()
-        })
+    fn capsule<'s>(&'s self, id: &'s TransactionId, now: ExpiryTime) -> Answer<'s, Option<StoredCapsule>> {
+        Box::pin(async move { self.find(statements::CAPSULE, id.as_str(), now).await?.as_ref().map(stored_capsule).transpose() })
+    }
+
+    fn put_share<'s>(&'s self, id: &'s ShareId, stored: &'s StoredShare) -> Answer<'s, ()> {
+        Box::pin(self.shares.put(PutShare { id: id.clone(), stored: stored.clone() }))
+    }
+
+    fn share<'s>(&'s self, id: &'s ShareId, now: ExpiryTime) -> Answer<'s, Option<StoredShare>> {
+        Box::pin(async move { self.find(statements::SHARE, id.as_str(), now).await?.as_ref().map(stored_share).transpose() })
+    }
+
+    fn put_nonce<'s>(&'s self, id: &'s ShareId, nonce: &'s Nonce, expiry: ExpiryTime) -> Answer<'s, ()> {
+        Box::pin(self.nonces.put(PutNonce { id: id.clone(), nonce: nonce.clone(), expiry }))
+    }
+
+    fn take_nonce<'s>(&'s self, id: &'s ShareId, nonce: &'s Nonce, now: ExpiryTime) -> Answer<'s, bool> {
+        Box::pin(self.taken.ask(TakeNonce { id: id.clone(), nonce: nonce.clone(), now }))
     }
 
     fn delete_expired(&self, now: ExpiryTime, limit: u32) -> Answer<'_, u32> {
         Box::pin(async move {
-            // The array is filled once, and its rows are found by their ids, whatever a planner believes about how many there are.
-            let sql = "DELETE FROM capsules WHERE id = ANY (ARRAY(
-                           SELECT id FROM capsules WHERE expiry <= $1 ORDER BY expiry LIMIT $2 FOR UPDATE SKIP LOCKED))";
-            let count = self.database.execute(sql, &[&now.as_unix(), &i64::from(limit)]).await?;
-            Ok(u32::try_from(count).unwrap_or(limit))
+            let mut left = limit;
+            for (table, id) in statements::TABLES {
+                // The array is filled once, and its rows are found by their ids, whatever a planner believes about how many there are.
+                let sql = format!(
+                    "DELETE FROM {table} WHERE {id} = ANY (ARRAY(
+                         SELECT {id} FROM {table} WHERE expiry <= $1 ORDER BY expiry LIMIT $2 FOR UPDATE SKIP LOCKED))"
+                );
+                let count = self.database.execute(&sql, &[&now.as_unix(), &i64::from(left)]).await?;
+                left = left.saturating_sub(u32::try_from(count).unwrap_or(left));
+            }
+            Ok(limit - left)
         })
     }
 
     fn oldest_expired(&self, now: ExpiryTime) -> Answer<'_, Option<ExpiryTime>> {
         Box::pin(async move {
-            let rows = self.database.query("SELECT min(expiry) FROM capsules WHERE expiry <= $1", &[&now.as_unix()]).await?;
+            let rows = self.database.query(statements::OLDEST_EXPIRED, &[&now.as_unix()]).await?;
             let oldest: Option<i64> = rows.first().map(|row| column(row, 0)).transpose()?.flatten();
             Ok(oldest.and_then(ExpiryTime::from_unix))
         })
@@ -156,17 +196,29 @@ impl Store for Postgresql {
     }
 }
 
-/// What a row of `type, recipient_id, ephemeral_key_material, expiry` says.
-fn stored(row: &Row) -> Result<Stored, Error> {
+/// What a row of [`statements::CAPSULE`] says.
+fn stored_capsule(row: &Row) -> Result<StoredCapsule, Error> {
     let capsule = Capsule {
         capsule_type: column::<&str>(row, 0)?.into(),
         recipient_id: column(row, 1)?,
         ephemeral_key_material: column(row, 2)?,
     };
-    let expiry = column(row, 3)?;
-    let expiry =
-        ExpiryTime::from_unix(expiry).ok_or_else(|| Error::Unsound(format!("a capsule expires at {expiry}, which is no time")))?;
-    Ok(Stored { capsule, expiry })
+    Ok(StoredCapsule { capsule, expiry: expiry(row, 3)? })
+}
+
+/// What a row of [`statements::SHARE`] says.
+fn stored_share(row: &Row) -> Result<StoredShare, Error> {
+    let unsound = |reason: &dyn fmt::Display| Error::Unsound(format!("in the row of a share: {reason}"));
+    let share = KeyShare {
+        share: Share::new(column(row, 0)?).map_err(|reason| unsound(&reason))?,
+        recipient: column::<&str>(row, 1)?.parse().map_err(|reason| unsound(&reason))?,
+    };
+    Ok(StoredShare { share, expiry: expiry(row, 2)? })
+}
+
+fn expiry(row: &Row, index: usize) -> Result<ExpiryTime, Error> {
+    let seconds = column(row, index)?;
+    ExpiryTime::from_unix(seconds).ok_or_else(|| Error::Unsound(format!("something expires at {seconds}, which is no time")))
 }
 
 fn column<'r, T: tokio_postgres::types::FromSql<'r>>(row: &'r Row, index: usize) -> Result<T, Error> {
@@ -245,7 +297,7 @@ impl Database {
     /// Whether what the database acknowledges survives.
     async fn is_durable(&self) -> Result<(), Error> {
         if self.setting("synchronous_commit").await?.as_deref() == Some("off") {
-            return Err(Error::Unsound("synchronous_commit is off: it would lose capsules that it acknowledged".into()));
+            return Err(Error::Unsound("synchronous_commit is off: it would lose what it acknowledged".into()));
         }
         if self.setting("fsync").await?.as_deref() == Some("off") {
             tracing::warn!("fsync is off in the database: with the power, it loses everything");

@@ -1,4 +1,4 @@
-//! Capsules in one SQLite file, on a disk of the server's own machine.
+//! Capsules and key shares in one SQLite file, on a disk of the server's own machine.
 //!
 //! The file is in WAL mode with `synchronous = FULL`: who reads does not wait for who writes, and a transaction is durable when it is committed.
 //! What waits to be written is written together, so that one wait for the disk serves many. Several processes on one machine may have the file
@@ -15,10 +15,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use cdoc2_api::{Capsule, ExpiryTime, TransactionId};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior};
+use cdoc2_api::{Capsule, ExpiryTime, KeyShare, Nonce, Share, ShareId, TransactionId};
+use rusqlite::types::Type;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, TransactionBehavior};
 
-use super::{Answer, Error, Store, Stored, migrations};
+use super::{Answer, Error, Store, StoredCapsule, StoredShare, migrations, statements};
 use crew::Crew;
 
 /// "CDC2": tells our files from those of other programs.
@@ -64,68 +65,92 @@ impl Sqlite {
     }
 }
 
-impl Store for Sqlite {
-    fn put<'s>(&'s self, id: &'s TransactionId, stored: &'s Stored) -> Answer<'s, ()> {
-        let (id, stored) = (id.clone(), stored.clone());
-        Box::pin(async move {
-            let put = move |connection: &Connection| {
-                let capsule = &stored.capsule;
-                connection
-                    .prepare_cached(
-                        "INSERT INTO capsules (id, type, recipient_id, ephemeral_key_material, expiry) VALUES (?1, ?2, ?3, ?4, ?5)
-                         ON CONFLICT DO NOTHING",
-                    )?
-                    .execute((
-                        id.as_str(),
-                        capsule.capsule_type.name(),
-                        &capsule.recipient_id,
-                        &capsule.ephemeral_key_material,
-                        stored.expiry.as_unix(),
-                    ))
-            };
-            if self.writer.ask(put).await? == 1 { Ok(()) } else { Err(Error::Taken) }
-        })
+impl Sqlite {
+    /// Does `insert`, which inserts one row unless its id is taken.
+    async fn insert(&self, insert: impl FnMut(&Connection) -> rusqlite::Result<usize> + Send + 'static) -> Result<(), Error> {
+        if self.writer.ask(insert).await? == 1 { Ok(()) } else { Err(Error::Taken) }
     }
 
-    fn get<'s>(&'s self, id: &'s TransactionId, now: ExpiryTime) -> Answer<'s, Option<Stored>> {
-        let id = id.clone();
-        Box::pin(self.readers.ask(move |connection| {
-            connection
-                .prepare_cached(
-                    "SELECT type, recipient_id, ephemeral_key_material, expiry FROM capsules WHERE id = ?1 AND expiry > ?2",
-                )?
-                .query_row((id.as_str(), now.as_unix()), |row| {
-                    let capsule = Capsule {
-                        capsule_type: row.get_ref(0)?.as_str()?.into(),
-                        recipient_id: row.get(1)?,
-                        ephemeral_key_material: row.get(2)?,
-                    };
-                    let expiry = row.get(3)?;
-                    let expiry = ExpiryTime::from_unix(expiry).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, expiry))?;
-                    Ok(Stored { capsule, expiry })
-                })
-                .optional()
+    /// What `read` makes of the row that `sql` gives for this id, unless it has expired at `now`.
+    async fn find<T: Send + 'static>(
+        &self,
+        sql: &'static str,
+        id: String,
+        now: ExpiryTime,
+        read: fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Error> {
+        let find = move |connection: &Connection| connection.prepare_cached(sql)?.query_row((&id, now.as_unix()), read).optional();
+        self.readers.ask(find).await
+    }
+}
+
+impl Store for Sqlite {
+    fn put_capsule<'s>(&'s self, id: &'s TransactionId, stored: &'s StoredCapsule) -> Answer<'s, ()> {
+        let (id, StoredCapsule { capsule, expiry }) = (id.clone(), stored.clone());
+        Box::pin(self.insert(move |connection| {
+            let sql = "INSERT INTO capsules (id, type, recipient_id, ephemeral_key_material, expiry)
+                       VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+            let kind = capsule.capsule_type.name();
+            let row = (id.as_str(), kind, &capsule.recipient_id, &capsule.ephemeral_key_material, expiry.as_unix());
+            connection.prepare_cached(sql)?.execute(row)
         }))
+    }
+
+    fn capsule<'s>(&'s self, id: &'s TransactionId, now: ExpiryTime) -> Answer<'s, Option<StoredCapsule>> {
+        Box::pin(self.find(statements::CAPSULE, id.to_string(), now, stored_capsule))
+    }
+
+    fn put_share<'s>(&'s self, id: &'s ShareId, stored: &'s StoredShare) -> Answer<'s, ()> {
+        let (id, StoredShare { share, expiry }) = (id.clone(), stored.clone());
+        Box::pin(self.insert(move |connection| {
+            let sql = "INSERT INTO shares (id, share, recipient, expiry) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+            let row = (id.as_str(), share.share.expose(), share.recipient.as_str(), expiry.as_unix());
+            connection.prepare_cached(sql)?.execute(row)
+        }))
+    }
+
+    fn share<'s>(&'s self, id: &'s ShareId, now: ExpiryTime) -> Answer<'s, Option<StoredShare>> {
+        Box::pin(self.find(statements::SHARE, id.to_string(), now, stored_share))
+    }
+
+    fn put_nonce<'s>(&'s self, id: &'s ShareId, nonce: &'s Nonce, expiry: ExpiryTime) -> Answer<'s, ()> {
+        let (id, nonce) = (id.clone(), nonce.clone());
+        Box::pin(self.insert(move |connection| {
+            let sql = "INSERT INTO nonces (nonce, share_id, expiry) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+            connection.prepare_cached(sql)?.execute((nonce.as_str(), id.as_str(), expiry.as_unix()))
+        }))
+    }
+
+    fn take_nonce<'s>(&'s self, id: &'s ShareId, nonce: &'s Nonce, now: ExpiryTime) -> Answer<'s, bool> {
+        let (id, nonce) = (id.clone(), nonce.clone());
+        Box::pin(async move {
+            let take = move |connection: &Connection| {
+                let sql = "DELETE FROM nonces WHERE nonce = ?1 AND share_id = ?2 AND expiry > ?3";
+                connection.prepare_cached(sql)?.execute((nonce.as_str(), id.as_str(), now.as_unix()))
+            };
+            Ok(self.writer.ask(take).await? == 1)
+        })
     }
 
     fn delete_expired(&self, now: ExpiryTime, limit: u32) -> Answer<'_, u32> {
         Box::pin(async move {
-            let delete = move |connection: &Connection| {
-                connection
-                    .prepare_cached(
-                        "DELETE FROM capsules WHERE id IN (SELECT id FROM capsules WHERE expiry <= ?1 ORDER BY expiry LIMIT ?2)",
-                    )?
-                    .execute((now.as_unix(), limit))
-            };
-            let count = self.writer.ask(delete).await?;
-            Ok(u32::try_from(count).unwrap_or(limit))
+            let mut left = limit;
+            for (table, id) in statements::TABLES {
+                let sql = format!(
+                    "DELETE FROM {table} WHERE {id} IN (SELECT {id} FROM {table} WHERE expiry <= ?1 ORDER BY expiry LIMIT ?2)"
+                );
+                let delete = move |connection: &Connection| connection.prepare_cached(&sql)?.execute((now.as_unix(), left));
+                let count = self.writer.ask(delete).await?;
+                left = left.saturating_sub(u32::try_from(count).unwrap_or(left));
+            }
+            Ok(limit - left)
         })
     }
 
     fn oldest_expired(&self, now: ExpiryTime) -> Answer<'_, Option<ExpiryTime>> {
         Box::pin(async move {
             let oldest = move |connection: &Connection| {
-                let mut statement = connection.prepare_cached("SELECT min(expiry) FROM capsules WHERE expiry <= ?1")?;
+                let mut statement = connection.prepare_cached(statements::OLDEST_EXPIRED)?;
                 statement.query_row([now.as_unix()], |row| row.get::<_, Option<i64>>(0))
             };
             Ok(self.readers.ask(oldest).await?.and_then(ExpiryTime::from_unix))
@@ -139,6 +164,28 @@ impl Store for Sqlite {
             self.writer.ask(look).await
         })
     }
+}
+
+/// What a row of [`statements::CAPSULE`] says.
+fn stored_capsule(row: &Row<'_>) -> rusqlite::Result<StoredCapsule> {
+    let capsule =
+        Capsule { capsule_type: row.get_ref(0)?.as_str()?.into(), recipient_id: row.get(1)?, ephemeral_key_material: row.get(2)? };
+    Ok(StoredCapsule { capsule, expiry: expiry(row, 3)? })
+}
+
+/// What a row of [`statements::SHARE`] says.
+fn stored_share(row: &Row<'_>) -> rusqlite::Result<StoredShare> {
+    let unsound = |index, kind, reason| rusqlite::Error::FromSqlConversionFailure(index, kind, reason);
+    let share = KeyShare {
+        share: Share::new(row.get(0)?).map_err(|reason| unsound(0, Type::Blob, reason.into()))?,
+        recipient: row.get_ref(1)?.as_str()?.parse().map_err(|reason| unsound(1, Type::Text, Box::new(reason)))?,
+    };
+    Ok(StoredShare { share, expiry: expiry(row, 2)? })
+}
+
+fn expiry(row: &Row<'_>, index: usize) -> rusqlite::Result<ExpiryTime> {
+    let seconds = row.get(index)?;
+    ExpiryTime::from_unix(seconds).ok_or(rusqlite::Error::IntegralValueOutOfRange(index, seconds))
 }
 
 /// Makes a connection fit for writing, and the database one of this version.
@@ -241,10 +288,10 @@ mod tests {
         ExpiryTime::from_unix(seconds).unwrap()
     }
 
-    fn stored(expiry: i64) -> Stored {
+    fn stored(expiry: i64) -> StoredCapsule {
         let capsule =
             Capsule { recipient_id: vec![4; 97], ephemeral_key_material: vec![4; 97], capsule_type: CapsuleType::EccSecp384r1 };
-        Stored { capsule, expiry: moment(expiry) }
+        StoredCapsule { capsule, expiry: moment(expiry) }
     }
 
     #[tokio::test]
@@ -253,15 +300,15 @@ mod tests {
         let path = folder.path().join("capsules.db");
         let id: TransactionId = "KC0123456789ABCDEF".parse().unwrap();
         let store = Sqlite::open(&path).unwrap();
-        store.put(&id, &stored(100)).await.unwrap();
-        assert_eq!(store.put(&id, &stored(200)).await, Err(Error::Taken));
+        store.put_capsule(&id, &stored(100)).await.unwrap();
+        assert_eq!(store.put_capsule(&id, &stored(200)).await, Err(Error::Taken));
         for entry in fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
             assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
         }
         drop(store);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the log was left behind");
         let store = Sqlite::open(&path).unwrap();
-        assert_eq!(store.get(&id, moment(99)).await, Ok(Some(stored(100))));
+        assert_eq!(store.capsule(&id, moment(99)).await, Ok(Some(stored(100))));
     }
 
     #[test]
@@ -299,7 +346,7 @@ mod tests {
         let store = Sqlite::open(&path).unwrap();
         let ids: Vec<TransactionId> = (0..200).map(|number| format!("KC{number:032}").parse().unwrap()).collect();
         for id in &ids {
-            store.put(id, &stored(100)).await.unwrap();
+            store.put_capsule(id, &stored(100)).await.unwrap();
         }
         drop(store);
         // All but the first pages, which hold the schema and the roots of the tables.
@@ -307,7 +354,7 @@ mod tests {
         octets[8 * 4096..].fill(0xFF);
         fs::write(&path, octets).unwrap();
         let store = Sqlite::open(&path).unwrap();
-        let damaged = store.get(&ids[199], moment(99)).await;
+        let damaged = store.capsule(&ids[199], moment(99)).await;
         assert!(matches!(&damaged, Err(Error::Unsound(reason)) if reason.contains("malformed")), "{damaged:?}");
     }
 

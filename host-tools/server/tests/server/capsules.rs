@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use cdoc2_api::{Capsule, CapsuleType, ExpiryTime, TransactionId};
-use cdoc2_server::store::{Sqlite, Store as _, Stored};
+use cdoc2_server::store::{Sqlite, Store as _, StoredCapsule};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519, PKCS_RSA_SHA256};
 
 use super::support::{Authority, Bed};
@@ -78,10 +78,12 @@ fn expired_capsules_are_not_served_though_they_are_there() {
     let person = bed.files.authority.person(&PKCS_ECDSA_P384_SHA384);
     let id: TransactionId = "KC0123456789ABCDEF".parse().unwrap();
     let now = i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
-    let stored =
-        |expiry| Stored { capsule: person.capsule(CapsuleType::EccSecp384r1), expiry: ExpiryTime::from_unix(expiry).unwrap() };
+    let stored = |expiry| StoredCapsule {
+        capsule: person.capsule(CapsuleType::EccSecp384r1),
+        expiry: ExpiryTime::from_unix(expiry).unwrap(),
+    };
     let store = Sqlite::open(&bed.files.path("capsules.sqlite")).unwrap();
-    let put = async |id: &TransactionId, stored: Stored| store.put(id, &stored).await.unwrap();
+    let put = async |id: &TransactionId, stored: StoredCapsule| store.put_capsule(id, &stored).await.unwrap();
     bed.runtime.block_on(put(&id, stored(now - 1)));
     let mut recipient = bed.recipient(Some(&person));
     assert_eq!(recipient.get("/key-capsules/KC0123456789ABCDEF").status, 404);
@@ -120,9 +122,9 @@ fn same_key_under_another_type_is_somebody_else() {
     let mari = bed.files.authority.person(&PKCS_ECDSA_P256_SHA256);
     // An RSA key cannot have a point's octets, but what is compared is both.
     let id: TransactionId = "KC0123456789ABCDEF".parse().unwrap();
-    let stored = Stored { capsule: mari.capsule(CapsuleType::Rsa), expiry: from_now(60).parse().unwrap() };
+    let stored = StoredCapsule { capsule: mari.capsule(CapsuleType::Rsa), expiry: from_now(60).parse().unwrap() };
     let store = Sqlite::open(&bed.files.path("capsules.sqlite")).unwrap();
-    bed.runtime.block_on(store.put(&id, &stored)).unwrap();
+    bed.runtime.block_on(store.put_capsule(&id, &stored)).unwrap();
     assert_eq!(bed.recipient(Some(&mari)).get("/key-capsules/KC0123456789ABCDEF").status, 404);
 }
 

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use cdoc2_api::{CapsuleType, ExpiryTime, TransactionId};
-use cdoc2_server::store::{Sqlite, Store as _, Stored};
+use cdoc2_server::store::{Sqlite, Store as _, StoredCapsule};
 use rcgen::PKCS_ECDSA_P384_SHA384;
 use rusqlite::Connection;
 
@@ -37,7 +37,7 @@ fn broken_database_is_503_and_told_to_operators() {
     }
     // The metrics answer all the same.
     let metrics = bed.metrics();
-    assert!(metrics.contains(r#"cdoc2_store_errors_total{operation="put""#), "{metrics}");
+    assert!(metrics.contains(r#"cdoc2_store_errors_total{operation="put_capsule""#), "{metrics}");
 }
 
 #[test]
@@ -59,11 +59,11 @@ fn what_expired_is_deleted() {
     let kept = bed.put(&mari.capsule(CapsuleType::EccSecp384r1));
     let past = ExpiryTime::try_from(SystemTime::now() - Duration::from_secs(60)).unwrap();
     let store = Sqlite::open(&bed.files.path("capsules.sqlite")).unwrap();
-    let stored = Stored { capsule: mari.capsule(CapsuleType::EccSecp384r1), expiry: past };
+    let stored = StoredCapsule { capsule: mari.capsule(CapsuleType::EccSecp384r1), expiry: past };
     bed.runtime.block_on(async {
         for number in 0..5 {
             let id: TransactionId = format!("KC{number:032x}").parse().unwrap();
-            store.put(&id, &stored).await.unwrap();
+            store.put_capsule(&id, &stored).await.unwrap();
         }
     });
     let now = ExpiryTime::try_from(SystemTime::now()).unwrap();
