@@ -22,8 +22,8 @@ use crate::payload::{CHUNK_LEN, Ciphertext, Counted, Plaintext, cut_or_io};
 use crate::pending::Existing;
 use crate::recipient::Recipient;
 use crate::selection::Selection;
-use crate::server::CapsuleServer;
 use crate::unpack::Staging;
+use crate::upload::Servers;
 use crate::{Error, archive, encrypt};
 
 /// A container whose envelope was read and parsed, and whose payload can be read as often as needed.
@@ -288,35 +288,23 @@ impl Authentic<'_> {
         policy: &Policy,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Summary, Error> {
-        self.rewrite(recipients, None, out, policy, progress)
+        self.reencrypt_with_servers(recipients, Servers::default(), out, policy, progress)
     }
 
-    /// As [`Self::reencrypt`], but the capsules of recipients with a public key are given to `server`, after the pass that has checked the
-    /// archive.
+    /// As [`Self::reencrypt`], but `servers` keep what they are there for; they get it after the pass that has checked the archive.
     ///
     /// # Errors
-    /// As [`Self::list`] and [`encrypt::encrypt_with_server`].
-    pub fn reencrypt_with_server(
+    /// As [`Self::list`] and [`encrypt::encrypt_with_servers`].
+    pub fn reencrypt_with_servers(
         &self,
         recipients: &[Recipient],
-        server: &mut dyn CapsuleServer,
-        out: &mut dyn Write,
-        policy: &Policy,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<Summary, Error> {
-        self.rewrite(recipients, Some(server), out, policy, progress)
-    }
-
-    fn rewrite(
-        &self,
-        recipients: &[Recipient],
-        server: Option<&mut dyn CapsuleServer>,
+        servers: Servers<'_>,
         out: &mut dyn Write,
         policy: &Policy,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Summary, Error> {
         let summary = self.list(policy, progress)?;
-        encrypt::seal(recipients, server, out, |mut payload| {
+        encrypt::seal(recipients, servers, out, |mut payload| {
             self.consume(progress, |plaintext| {
                 let mut chunk = Zeroizing::new(vec![0; CHUNK_LEN]);
                 loop {

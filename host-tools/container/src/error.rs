@@ -96,6 +96,16 @@ pub enum Error {
         /// Why, by whoever talks to the server.
         reason: ServerError,
     },
+    /// A shares server does not take a recipient, or did not keep a share.
+    #[error("recipient {index}: the shares server {server}: {reason}")]
+    SharesServer {
+        /// The recipient's place, from 1.
+        index: usize,
+        /// The server's base URL.
+        server: String,
+        /// Why, by whoever talks to the server.
+        reason: ServerError,
+    },
     /// The capsule of a record cannot be had from the server that keeps it.
     #[error("the capsule server {server:?}: {reason}")]
     NotFetched {
@@ -194,7 +204,7 @@ impl Error {
                 archive::ErrorKind::Limit => Kind::Limit,
                 archive::ErrorKind::Io => Kind::Io,
             },
-            Self::Server { .. } | Self::NotFetched { .. } => Kind::Server,
+            Self::Server { .. } | Self::SharesServer { .. } | Self::NotFetched { .. } => Kind::Server,
             Self::HeaderTooLong | Self::PayloadTooLong => Kind::Limit,
             Self::Key(keys::Error::Io(_))
             | Self::ReadContainer(_)

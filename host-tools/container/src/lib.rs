@@ -18,17 +18,22 @@ mod holder;
 mod input;
 mod payload;
 mod recipient;
+mod record;
 mod selection;
 mod server;
+mod shares;
 mod spool;
+mod upload;
 
 pub use container::{Authentic, Container, Unlocked};
-pub use encrypt::{Summary, encrypt, encrypt_with_server};
+pub use encrypt::{Summary, encrypt, encrypt_with_servers};
 pub use error::{Error, Kind, NoRecord};
 pub use holder::{Holder, Unlock, UnlockError};
 pub use input::{InputFile, check_distinct, collect};
 pub use recipient::{MIN_SYMMETRIC_KEY_LEN, Recipient};
 pub use selection::Selection;
 pub use server::{CapsuleServer, MAX_TRANSACTION_ID_LEN, Receipt, ServerCapsule, ServerError};
+pub use shares::{MAX_SHARE_ID_LEN, NotKept, ShareReceipt, SharesServers, SplitKey};
+pub use upload::Servers;
 
 pub use cdoc2_nostd as core;

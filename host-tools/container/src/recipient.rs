@@ -1,14 +1,9 @@
 //! Recipients: who shall be able to open a container, and the record that makes them able to.
 
-use cdoc2_nostd::key::{Fmk, KEY_LEN, Kek};
-use cdoc2_nostd::wire::capsule::{
-    Capsule, EccPublicKeyCapsule, EllipticCurve, FmkEncryptionMethod, KdfAlgorithmIdentifier, KeyDetails, KeyServerCapsule,
-    Pbkdf2Capsule, RsaPublicKeyCapsule, SymmetricKeyCapsule,
-};
+use cdoc2_nostd::key::{Fmk, KEY_LEN, Kek, KeyShare};
 use cdoc2_nostd::wire::emit::MIN_KDF_ITERATIONS;
-use cdoc2_nostd::wire::header::RecipientRecord;
-use cdoc2_nostd::wire::label::{KeyLabel, LabelField, LabelType, NewKeyLabel};
-use cdoc2_nostd::{Curve, Field, derive};
+use cdoc2_nostd::wire::label::{LabelField, LabelType, NewKeyLabel};
+use cdoc2_nostd::{Field, derive};
 use getrandom::SysRng;
 use getrandom::rand_core::TryRng as _;
 use zeroize::Zeroizing;
@@ -16,7 +11,9 @@ use zeroize::Zeroizing;
 use crate::Error;
 use crate::holder::agree;
 use crate::keys::{Certificate, EcPrivateKey, EcPublicKey, EidType, PublicKey, RsaPublicKey};
-use crate::server::{Receipt, ServerCapsule};
+use crate::record::{OwnCapsule, OwnLocation, Record};
+use crate::server::Receipt;
+use crate::shares::{self, ShareReceipt};
 
 /// Octets of the shortest symmetric key that is written. Java refuses a shorter one; libcdoc wants exactly this many.
 pub const MIN_SYMMETRIC_KEY_LEN: usize = KEY_LEN;
@@ -46,11 +43,18 @@ pub enum Recipient {
         /// What the key is called.
         label: String,
     },
+    /// Whoever can sign in as somebody at all of several [shares servers](crate::SharesServers).
+    KeyShares {
+        /// As who, such as "etsi/PNOEE-48010010101" (specification, "ETSI semantics identifier" and "Private company issuer identifier").
+        recipient_id: String,
+    },
 }
 
+/// Without personal codes.
 impl std::fmt::Debug for Recipient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recipient").field("label", &self.label_text()).finish_non_exhaustive()
+        let label = if self.shares_recipient_id().is_some() { "" } else { self.label_text() };
+        f.debug_struct("Recipient").field("label", &label).finish_non_exhaustive()
     }
 }
 
@@ -61,7 +65,16 @@ impl Recipient {
         match self {
             Self::Certificate(certificate) => Some(certificate.public_key()),
             Self::PublicKey { key, .. } => Some(key),
-            Self::Password { .. } | Self::SymmetricKey { .. } => None,
+            Self::Password { .. } | Self::SymmetricKey { .. } | Self::KeyShares { .. } => None,
+        }
+    }
+
+    /// As who the recipient signs in, if it is by that.
+    #[must_use]
+    pub fn shares_recipient_id(&self) -> Option<&str> {
+        match self {
+            Self::KeyShares { recipient_id } => Some(recipient_id),
+            Self::Certificate(_) | Self::PublicKey { .. } | Self::Password { .. } | Self::SymmetricKey { .. } => None,
         }
     }
 
@@ -71,17 +84,19 @@ impl Recipient {
         match self {
             Self::Certificate(certificate) => certificate.common_name().unwrap_or_default(),
             Self::PublicKey { label, .. } | Self::Password { label, .. } | Self::SymmetricKey { label, .. } => label,
+            Self::KeyShares { recipient_id } => recipient_id,
         }
     }
 
-    /// The label as it is stored: machine-readable, as DigiDoc4 and the Java implementation write it. `server_exp` is when the capsule expires
-    /// on its server, in seconds after 1970. Appendix D has it for certificates only, and lets everybody add fields.
+    /// The label as it is stored: machine-readable, as DigiDoc4 and the Java implementation write it. `server_exp` is when the capsule, or the first
+    /// of its shares, expires on its server, in seconds after 1970. Appendix D has it for certificates only, and lets everybody add fields.
     fn key_label(&self, server_exp: Option<u64>) -> Result<Vec<u8>, cdoc2_nostd::Error> {
         let (label_type, mut fields) = match self {
             Self::Certificate(certificate) => certificate_label(certificate),
             Self::PublicKey { label, .. } => (LabelType::PublicKey, vec![(LabelField::Label, label.clone())]),
             Self::Password { label, .. } => (LabelType::Password, vec![(LabelField::Label, label.clone())]),
             Self::SymmetricKey { label, .. } => (LabelType::Secret, vec![(LabelField::Label, label.clone())]),
+            Self::KeyShares { recipient_id } => (LabelType::Auth, vec![(LabelField::Sn, recipient_id.clone())]),
         };
         fields.extend(server_exp.map(|seconds| (LabelField::ServerExp, seconds.to_string())));
         let fields: Vec<_> =
@@ -92,9 +107,11 @@ impl Recipient {
         Ok(octets)
     }
 
-    /// The record that lets this recipient obtain `fmk`.
-    pub(crate) fn record(&self, fmk: &Fmk) -> Result<Record, Error> {
+    /// The record that lets this recipient obtain `fmk`, and the shares of its KEK for `shares_servers`, if it is one of those that are split. Such a
+    /// record lacks the ids of the shares.
+    pub(crate) fn record(&self, fmk: &Fmk, shares_servers: &[&str]) -> Result<(Record, Vec<KeyShare>), Error> {
         let key_label = self.key_label(None)?;
+        let mut shares = Vec::new();
         let (capsule, kek) = match self {
             Self::Certificate(certificate) => public_key_capsule(certificate.public_key())?,
             Self::PublicKey { key, .. } => public_key_capsule(key)?,
@@ -113,8 +130,14 @@ impl Recipient {
                 let kek = derive::kek_from_symmetric_key(key, &salt, &key_label)?;
                 (OwnCapsule::SymmetricKey { salt }, kek)
             }
+            Self::KeyShares { recipient_id } => {
+                let salt = random()?;
+                let kek = shares::kek(recipient_id, &salt)?;
+                shares = shares::split(&kek, shares_servers.len())?;
+                (OwnCapsule::KeyShares { recipient_id: recipient_id.clone(), salt, locations: Vec::new() }, kek)
+            }
         };
-        Ok(Record { capsule, key_label, encrypted_fmk: kek.encrypt_fmk(fmk) })
+        Ok((Record { capsule, key_label, encrypted_fmk: kek.encrypt_fmk(fmk) }, shares))
     }
 
     /// `record`, one of this recipient, with its capsule on the server called `server`, which gave `receipt` for it.
@@ -131,6 +154,26 @@ impl Recipient {
             transaction_id: receipt.transaction_id,
         };
         Ok(Record { capsule, key_label: self.key_label(receipt.expiry)?, encrypted_fmk: record.encrypted_fmk })
+    }
+
+    /// `record`, one of this recipient, with its shares on `servers`, which gave `receipts` for them.
+    pub(crate) fn on_shares_servers(
+        &self,
+        record: &Record,
+        servers: &[&str],
+        receipts: Vec<ShareReceipt>,
+    ) -> Result<Record, Error> {
+        let OwnCapsule::KeyShares { recipient_id, salt, .. } = &record.capsule else {
+            return Err(cdoc2_nostd::Error::InvalidInput(Field::Shares).into());
+        };
+        let expiry = receipts.iter().filter_map(|receipt| receipt.expiry).min();
+        let location = |(server, receipt): (&&str, ShareReceipt)| OwnLocation {
+            server_base_url: (*server).to_owned(),
+            share_id: receipt.share_id,
+        };
+        let locations = servers.iter().zip(receipts).map(location).collect();
+        let capsule = OwnCapsule::KeyShares { recipient_id: recipient_id.clone(), salt: *salt, locations };
+        Ok(Record { capsule, key_label: self.key_label(expiry)?, encrypted_fmk: record.encrypted_fmk })
     }
 }
 
@@ -150,85 +193,6 @@ fn certificate_label(certificate: &Certificate) -> (LabelType, Vec<(LabelField, 
         (LabelField::FirstName, text(certificate.given_name())),
     ];
     (eid, fields)
-}
-
-/// A record whose octets it owns: public data, no key.
-pub(crate) struct Record {
-    capsule: OwnCapsule,
-    key_label: Vec<u8>,
-    encrypted_fmk: [u8; KEY_LEN],
-}
-
-enum OwnCapsule {
-    Ecc {
-        curve: Curve,
-        recipient_public_key: Vec<u8>,
-        sender_public_key: Vec<u8>,
-    },
-    Rsa {
-        recipient_public_key: Vec<u8>,
-        encrypted_kek: Vec<u8>,
-    },
-    /// `curve` is that of an elliptic-curve key.
-    KeyServer {
-        curve: Option<Curve>,
-        recipient_public_key: Vec<u8>,
-        server: String,
-        transaction_id: String,
-    },
-    SymmetricKey {
-        salt: [u8; KEY_LEN],
-    },
-    Pbkdf2 {
-        salt: [u8; KEY_LEN],
-        password_salt: [u8; KEY_LEN],
-    },
-}
-
-impl Record {
-    /// What a server would keep of it: `key` is the recipient's.
-    pub(crate) fn server_capsule<'a>(&'a self, key: &'a PublicKey) -> Option<ServerCapsule<'a>> {
-        let ephemeral_key_material = match &self.capsule {
-            OwnCapsule::Ecc { sender_public_key, .. } => sender_public_key,
-            OwnCapsule::Rsa { encrypted_kek, .. } => encrypted_kek,
-            _ => return None,
-        };
-        Some(ServerCapsule { recipient: key, ephemeral_key_material })
-    }
-
-    pub(crate) fn view(&self) -> RecipientRecord<'_> {
-        let capsule = match &self.capsule {
-            OwnCapsule::Ecc { curve, recipient_public_key, sender_public_key } => {
-                let curve = EllipticCurve::Known(*curve);
-                Capsule::EccPublicKey(EccPublicKeyCapsule { curve, recipient_public_key, sender_public_key })
-            }
-            OwnCapsule::Rsa { recipient_public_key, encrypted_kek } => {
-                Capsule::RsaPublicKey(RsaPublicKeyCapsule { recipient_public_key, encrypted_kek })
-            }
-            OwnCapsule::KeyServer { curve, recipient_public_key, server, transaction_id } => {
-                let recipient_key_details = match curve {
-                    Some(curve) => KeyDetails::Ecc { curve: EllipticCurve::Known(*curve), recipient_public_key },
-                    None => KeyDetails::Rsa { recipient_public_key },
-                };
-                let (keyserver_id, transaction_id) = (server.as_str().into(), transaction_id.as_str().into());
-                Capsule::KeyServer(KeyServerCapsule { recipient_key_details, keyserver_id, transaction_id })
-            }
-            OwnCapsule::SymmetricKey { salt } => Capsule::SymmetricKey(SymmetricKeyCapsule { salt }),
-            OwnCapsule::Pbkdf2 { salt, password_salt } => Capsule::Pbkdf2(Pbkdf2Capsule {
-                salt,
-                password_salt,
-                kdf_algorithm_identifier: KdfAlgorithmIdentifier::Pbkdf2WithHmacSha256,
-                // Java reads every container with this number, whatever the container says.
-                kdf_iterations: MIN_KDF_ITERATIONS.cast_signed(),
-            }),
-        };
-        RecipientRecord {
-            capsule,
-            key_label: KeyLabel::new(&self.key_label),
-            encrypted_fmk: &self.encrypted_fmk,
-            fmk_encryption_method: FmkEncryptionMethod::Xor,
-        }
-    }
 }
 
 fn public_key_capsule(key: &PublicKey) -> Result<(OwnCapsule, Kek), Error> {

@@ -7,7 +7,8 @@ use cdoc2::core::wire::header::RecipientRecord;
 use cdoc2::core::wire::label::LabelField;
 use cdoc2::keys::{EcPrivateKey, PrivateKey, PublicKey, RsaPrivateKey};
 use cdoc2::{
-    CapsuleServer, Container, Error, InputFile, Kind, NoRecord, Receipt, Recipient, Selection, ServerCapsule, ServerError, Unlock,
+    CapsuleServer, Container, Error, InputFile, Kind, NoRecord, Receipt, Recipient, Selection, ServerCapsule, ServerError, Servers,
+    Unlock,
 };
 use zeroize::Zeroizing;
 
@@ -59,7 +60,8 @@ fn symmetric() -> Recipient {
 
 fn write(recipients: &[Recipient], shelf: &mut Shelf) -> Result<Vec<u8>, Error> {
     let mut out = Vec::new();
-    let written = cdoc2::encrypt_with_server(recipients, shelf, &[file()], &mut out, &mut |_| {});
+    let servers = Servers { capsules: Some(shelf), ..Servers::default() };
+    let written = cdoc2::encrypt_with_servers(recipients, servers, &[file()], &mut out, &mut |_| {});
     assert!(written.is_ok() || out.is_empty());
     written.map(|_| out)
 }
@@ -139,7 +141,8 @@ fn what_can_be_refused_is_refused_before_the_first_capsule() {
     std::fs::remove_file(&path).unwrap();
     let mut shelf = Shelf::default();
     let files = [file(), gone];
-    let error = cdoc2::encrypt_with_server(&recipients(), &mut shelf, &files, &mut Vec::new(), &mut |_| {}).unwrap_err();
+    let servers = Servers { capsules: Some(&mut shelf), ..Servers::default() };
+    let error = cdoc2::encrypt_with_servers(&recipients(), servers, &files, &mut Vec::new(), &mut |_| {}).unwrap_err();
     assert!(matches!(error, Error::Input { .. }), "{error}");
     assert!(shelf.kept.is_empty());
 

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use cdoc2::{Container, InputFile, Selection};
+use cdoc2::{Container, InputFile, Selection, Servers};
 use cdoc2_client::capsule_server::{Error, Sender as CapsuleSender, ServerHolder, SoftwareHolder};
 use cdoc2_client::config::Config;
 use cdoc2_client::https::{self, Timeouts};
@@ -259,7 +259,8 @@ fn nobody_waits_for_ever() {
     let mut sender = CapsuleSender::new(config.default_server().unwrap(), None, timeouts, |_: &str| {}).unwrap();
     let files = [InputFile::from_reader("a", &mut &b"a"[..]).unwrap()];
     let mut out = Vec::new();
-    let error = cdoc2::encrypt_with_server(&[person.recipient()], &mut sender, &files, &mut out, &mut |_| {}).unwrap_err();
+    let servers = Servers { capsules: Some(&mut sender), ..Servers::default() };
+    let error = cdoc2::encrypt_with_servers(&[person.recipient()], servers, &files, &mut out, &mut |_| {}).unwrap_err();
     assert!(matches!(reason(&error), Error::Https(https::Error::TimedOut { .. })), "{error}");
     assert!(out.is_empty());
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use cdoc2::keys::{Certificate, PrivateKey};
-use cdoc2::{Container, InputFile, Recipient, Selection, Unlock};
+use cdoc2::{Container, InputFile, Recipient, Selection, Servers, Unlock};
 use cdoc2_api::ExpiryTime;
 use cdoc2_client::capsule_server::{Sender, ServerHolder, SoftwareHolder};
 use cdoc2_client::config::Config;
@@ -150,7 +150,8 @@ pub(crate) fn seal(
     .unwrap();
     let files = [InputFile::from_reader("a.txt", &mut &b"content"[..]).unwrap()];
     let mut octets = Vec::new();
-    cdoc2::encrypt_with_server(recipients, &mut sender, &files, &mut octets, &mut |_| {})?;
+    let servers = Servers { capsules: Some(&mut sender), ..Servers::default() };
+    cdoc2::encrypt_with_servers(recipients, servers, &files, &mut octets, &mut |_| {})?;
     drop(sender);
     Ok((Container::spool(&mut Cursor::new(octets)).unwrap(), warnings))
 }
