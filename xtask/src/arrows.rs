@@ -24,7 +24,10 @@ const ARROWS: &[(&str, Arrows)] = &[
     ("cdoc2-api", Arrows::To(&[])),
     ("cdoc2-auth-token", Arrows::To(&["cdoc2-api"])),
     // simulator, server and test bed in its tests only
-    ("cdoc2-client", Arrows::To(&["cdoc2", "cdoc2-api", "cdoc2-auth-token", "token-proto", "simulator", "cdoc2-server", "cdoc2-testbed"])),
+    (
+        "cdoc2-client",
+        Arrows::To(&["cdoc2", "cdoc2-api", "cdoc2-auth-token", "token-proto", "simulator", "cdoc2-server", "cdoc2-testbed"]),
+    ),
     ("revocation", Arrows::To(&[])),
     // it cannot link decryption
     ("cdoc2-server", Arrows::To(&["cdoc2-api", "cdoc2-auth-token", "revocation"])),

@@ -2,7 +2,7 @@
 
 use cdoc2_api::id;
 
-use crate::config::UnknownServer;
+use crate::config::Unlisted;
 use crate::https;
 
 /// Why a capsule server did not do what was wanted.
@@ -11,7 +11,7 @@ use crate::https;
 pub enum Error {
     /// The configuration does not list it.
     #[error("it is not known: {}", .0.remedy())]
-    Unknown(UnknownServer),
+    Unknown(Unlisted),
     /// It cannot be talked to, or not about this.
     #[error(transparent)]
     Https(#[from] https::Error),
@@ -44,8 +44,8 @@ pub enum Error {
     Id,
 }
 
-impl From<UnknownServer> for Error {
-    fn from(unknown: UnknownServer) -> Self {
+impl From<Unlisted> for Error {
+    fn from(unknown: Unlisted) -> Self {
         Self::Unknown(unknown)
     }
 }

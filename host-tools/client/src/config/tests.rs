@@ -181,3 +181,66 @@ fn services_that_sign_are_told_by_their_keys() {
         assert!(error.contains(expected), "{error}\n{expected}");
     }
 }
+
+const SHARES: &str = "[[shares_set]]\nid = \"default\"\n\
+    [[shares_set.server]]\nurl = \"https://a.example:8443\"\nowner = \"RIA\"\ncertificates = [\"server.pem\"]\n\
+    [[shares_set.server]]\nurl = \"https://b.example/\"\nowner = \"SK\"\ncertificates = [\"server.pem\"]\ninterface = \"ticket\"\n";
+
+#[test]
+fn sets_of_shares_servers_are_read() {
+    let config = read(SHARES).unwrap();
+    let set = config.default_shares_set().unwrap();
+    assert_eq!((set.id.as_str(), set.servers.len()), ("default", 2));
+    let [a, b] = &set.servers[..] else { panic!("{set:?}") };
+    assert_eq!((a.interface, b.interface), (SharesInterface::Token, SharesInterface::Ticket));
+    assert_eq!((a.written.as_str(), b.written.as_str()), ("https://a.example:8443", "https://b.example/"));
+    assert_eq!((b.owner.as_str(), b.pins_not_after().len()), ("SK", 1));
+    for same in ["https://b.example", "https://B.example:443/"] {
+        assert_eq!(config.shares_server(&same.parse().unwrap()).unwrap().owner, "SK", "{same}");
+    }
+    let unknown = config.shares_server(&"https://b.example:8443".parse().unwrap()).unwrap_err().to_string();
+    assert!(unknown.starts_with("the shares server \"https://b.example:8443\" is not known: "), "{unknown}");
+    assert!(unknown.ends_with("config.toml has no [[shares_set.server]] with this url"), "{unknown}");
+    let unknown = config.shares_set("other").unwrap_err().to_string();
+    assert!(unknown.ends_with("config.toml has no [[shares_set]] with this id"), "{unknown}");
+    assert!(read("").unwrap().default_shares_set().is_none());
+}
+
+#[test]
+fn several_sets_need_one_that_is_the_default() {
+    let other = SHARES.replace("\"default\"", "\"other\"").replace("SK", "TEHIK").replace("//b.", "//c.");
+    assert!(read(&format!("{SHARES}{other}")).unwrap().default_shares_set().is_none());
+    let config = read(&format!("default_shares_set = \"other\"\n{SHARES}{other}")).unwrap();
+    assert_eq!(config.default_shares_set().unwrap().id, "other");
+    assert_eq!(config.shares_server(&"https://a.example:8443".parse().unwrap()).unwrap().owner, "RIA");
+}
+
+#[test]
+fn sets_that_keep_nothing_apart_are_refused() {
+    let instead = |old: &str, new: &str| SHARES.replace(old, new);
+    let alone = SHARES.split("[[shares_set.server]]\nurl = \"https://b").next().unwrap();
+    let with = |text: &str| format!("{SHARES}{text}");
+    for (text, expected) in [
+        (alone.to_owned(), "config.toml:2: id: a set has two servers at least"),
+        ("[[shares_set]]\nid = \"x\"\n".to_owned(), "config.toml:2: id: a set has two servers at least"),
+        (instead("\"default\"", "\"\""), "config.toml:2: id: the id of a set is a line of text"),
+        (with(SHARES), "config.toml:13: id: two sets are called \"default\""),
+        (instead("\"SK\"", "\" ria\""), "config.toml:9: owner: two servers of the set are of"),
+        (instead("\"SK\"", "\" \""), "config.toml:9: owner: the owner of a server is a line of text"),
+        (instead("https://b.example/", "https://A.example:8443/"), "config.toml:8: url: the set has this server twice"),
+        (instead("https://b", "http://b"), "config.toml:8: url: only https://"),
+        (instead("https://b.example/", "https://b.example/a%20b"), "config.toml:8: url: the path of a server's address"),
+        (instead("[\"server.pem\"]\ninterface", "[]\ninterface"), "config.toml:10: certificates: no certificate"),
+        (instead("\"ticket\"", "\"tickets\""), "config.toml:11: unknown variant `tickets`"),
+        (instead("owner = \"SK\"\n", ""), "missing field `owner`"),
+        (with("pin = 1\n"), "config.toml:12: unknown field `pin`"),
+        (
+            with(&instead("\"default\"", "\"other\"").replace("\"RIA\"", "\"TEHIK\"")),
+            "config.toml:15: url: another set has this server",
+        ),
+        (format!("default_shares_set = \"x\"\n{SHARES}"), "config.toml:1: default_shares_set: no [[shares_set]] has this id"),
+    ] {
+        let error = read(&text).unwrap_err();
+        assert!(error.contains(expected), "{text}\n{error}\n{expected}");
+    }
+}
