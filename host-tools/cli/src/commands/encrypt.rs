@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cdoc2::archive::ArchiveWriter;
 use cdoc2::core::wire::envelope::MAGIC;
-use cdoc2::{InputFile, check_distinct};
+use cdoc2::{CapsuleServer, InputFile, Servers, check_distinct};
 
 use crate::args::Encrypt;
 use crate::card::Cards;
@@ -38,10 +38,8 @@ pub(crate) fn run(args: &Encrypt, configuration: &Configuration, report: Report)
     let mut progress = Progress::new("encrypting", files.iter().map(InputFile::size).sum(), &report);
     let mut output = destination.create()?;
     let mut advance = |octets| progress.advance(octets);
-    let summary = match &mut sender {
-        Some(server) => cdoc2::encrypt_with_server(&recipients, server, &files, &mut output, &mut advance),
-        None => cdoc2::encrypt(&recipients, &files, &mut output, &mut advance),
-    };
+    let servers = Servers { capsules: sender.as_mut().map(|server| -> &mut dyn CapsuleServer { server }), shares: None };
+    let summary = cdoc2::encrypt_with_servers(&recipients, servers, &files, &mut output, &mut advance);
     let summary = summary.map_err(failed)?;
     output.finish()?;
     drop(progress);

@@ -1,5 +1,7 @@
 //! `cdoc2 reencrypt`: use case UC.Client.P.04. What is decrypted stays in memory, a piece at a time.
 
+use cdoc2::{CapsuleServer, Servers};
+
 use crate::args::Reencrypt;
 use crate::card::Cards;
 use crate::commands::decrypt::passes;
@@ -58,10 +60,8 @@ pub(crate) fn run(args: &Reencrypt, configuration: &Configuration, report: Repor
     let mut output = destination.create()?;
     let policy = args.limits.policy(false);
     let mut advance = |octets| progress.advance(octets);
-    let summary = match &mut sender {
-        Some(server) => authentic.reencrypt_with_server(&recipients, server, &mut output, &policy, &mut advance),
-        None => authentic.reencrypt(&recipients, &mut output, &policy, &mut advance),
-    };
+    let servers = Servers { capsules: sender.as_mut().map(|server| -> &mut dyn CapsuleServer { server }), shares: None };
+    let summary = authentic.reencrypt_with_servers(&recipients, servers, &mut output, &policy, &mut advance);
     let summary = summary.map_err(failed)?;
     output.finish()?;
     drop(progress);
