@@ -6,22 +6,34 @@
 //!
 //! Nothing that says who the person is gets into a `Debug` text or an error.
 
-mod algorithm;
+mod card;
 mod end_state;
 mod error;
 mod interaction;
+mod mobile_id;
+mod module;
 mod phone_number;
+mod session;
+mod smart_id;
+mod software;
+mod trust;
 mod verification_code;
 
 use std::fmt;
 
 use cdoc2_api::RecipientId;
 
-pub use algorithm::Algorithm;
+pub use card::CardSigner;
+pub use cdoc2_auth_token::Algorithm;
 pub use end_state::EndState;
 pub use error::{Error, Untrusted};
 pub use interaction::{Interaction, Service};
+pub use mobile_id::MobileId;
+pub use module::ModuleSigner;
 pub use phone_number::{PhoneNumber, UnfitPhoneNumber};
+pub use session::Pace;
+pub use smart_id::SmartId;
+pub use software::SoftwareSigner;
 pub use verification_code::VerificationCode;
 
 /// A key that authenticates a person.

@@ -91,7 +91,8 @@ impl Http {
 
     /// Sends what `request` makes of the client.
     pub(crate) fn send(&self, request: impl FnOnce(&Client) -> RequestBuilder) -> Result<Answer, Error> {
-        let answer = request(&self.client).send().map_err(|error| self.failure(&error))?;
+        // An address may say whose key or whose share is asked for.
+        let answer = request(&self.client).send().map_err(|error| self.failure(&error.without_url()))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut body = Vec::new();
         answer.take(MAX_ANSWER_LEN as u64 + 1).read_to_end(&mut body).map_err(|error| self.failure(&error))?;
@@ -212,7 +213,7 @@ impl Answer {
         id.ok_or(WRONG)?.parse().map_err(|_| WRONG)
     }
 
-    fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
     }
 

@@ -12,7 +12,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{ClientConfig, version};
 
 pub use pins::NotPinned;
-pub(crate) use pins::{Pins, not_after};
+pub(crate) use pins::{Pins, is_authority, not_after};
 
 /// The cryptography of every connection. None is installed for the whole process.
 pub(crate) fn provider() -> Arc<CryptoProvider> {

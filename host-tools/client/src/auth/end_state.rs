@@ -82,8 +82,7 @@ pub enum EndState {
 
 impl EndState {
     /// What `endResult` of Smart-ID means; `None`: it has signed.
-    #[must_use]
-    pub fn of_smart_id(end_result: &str) -> Option<Self> {
+    pub(super) fn of_smart_id(end_result: &str) -> Option<Self> {
         Some(match end_result {
             "OK" => return None,
             "USER_REFUSED" => Self::Refused,
@@ -101,8 +100,7 @@ impl EndState {
     }
 
     /// What `result` of Mobile-ID means; `None`: it has signed.
-    #[must_use]
-    pub fn of_mobile_id(result: &str) -> Option<Self> {
+    pub(super) fn of_mobile_id(result: &str) -> Option<Self> {
         Some(match result {
             "OK" => return None,
             "USER_CANCELLED" => Self::Refused,

@@ -1,6 +1,8 @@
 //! What can go wrong with a signer, in words for the person who signs in.
 
-use super::{Algorithm, EndState, Service};
+use cdoc2_auth_token::Algorithm;
+
+use super::{EndState, Service};
 use crate::{https, pkcs11, token};
 
 /// Why there is no signature.
@@ -76,6 +78,9 @@ pub enum Untrusted {
     /// It was made with an algorithm that is not known here.
     #[error("it was made with an algorithm that is not known here")]
     UnknownAlgorithm,
+    /// The key of its certificate is of a kind or on a curve that the algorithm does not have.
+    #[error("the key of its certificate does not fit the algorithm")]
+    UnfitKey,
     /// It is not over what was to be signed, or not by the certificate's key.
     #[error("it is not one of the certificate's key over what was to be signed")]
     Signature,

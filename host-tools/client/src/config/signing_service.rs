@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Document, Error};
+use crate::tls::is_authority;
 
 /// Octets of the longest name of a relying party (Smart-ID RP API 2.0, "relyingPartyName handling").
 const MAX_NAME_LEN: usize = 32;
@@ -23,7 +24,7 @@ pub struct SigningService {
     pub relying_party_name: String,
     /// Certificates of which the service must show one, or one that was issued by one of them.
     pub certificates: Vec<CertificateDer<'static>>,
-    /// Who issues people's certificates.
+    /// Who issues people's certificates: each of them itself, not the root above it alone.
     pub authorities: Vec<CertificateDer<'static>>,
 }
 
@@ -63,10 +64,15 @@ impl Section {
                 format!("the name of a relying party is a line of 1 to {MAX_NAME_LEN} octets"),
             ));
         }
+        let authorities = document.certificates(&self.authorities, &key("authorities"))?;
+        if !authorities.iter().all(|certificate| is_authority(certificate)) {
+            let reason = "a certificate that is no authority's: whoever has its key could not issue people's certificates";
+            return Err(document.invalid(self.authorities.span(), key("authorities"), reason));
+        }
         Ok(SigningService {
             url: document.https(&self.url, &key("url"))?,
             certificates: document.certificates(&self.certificates, &key("certificates"))?,
-            authorities: document.certificates(&self.authorities, &key("authorities"))?,
+            authorities,
             relying_party_uuid: self.relying_party_uuid.into_inner(),
             relying_party_name: self.relying_party_name.into_inner(),
         })

@@ -9,11 +9,19 @@ fn certificate() -> String {
     rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap().pem()
 }
 
-/// A folder with a configuration of this text and a certificate beside it.
+fn authority() -> String {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.self_signed(&key).unwrap().pem()
+}
+
+/// A folder with a configuration of this text and certificates beside it.
 fn folder(text: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.toml"), text).unwrap();
     fs::write(folder.path().join("server.pem"), certificate()).unwrap();
+    fs::write(folder.path().join("people.pem"), authority()).unwrap();
     folder
 }
 
@@ -148,7 +156,7 @@ fn directories_that_cannot_be_trusted_are_refused() {
 }
 
 const SMART_ID: &str = "[smart_id]\nurl = \"https://localhost:1/v2\"\nrelying_party_uuid = \"00000000-0000-4000-8000-000000000000\"\n\
-    relying_party_name = \"DEMO\"\ncertificates = [\"server.pem\"]\nauthorities = [\"server.pem\"]\n";
+    relying_party_name = \"DEMO\"\ncertificates = [\"server.pem\"]\nauthorities = [\"people.pem\"]\n";
 
 #[test]
 fn services_that_sign_are_read() {
@@ -173,8 +181,9 @@ fn services_that_sign_are_told_by_their_keys() {
         (instead("DEMO", &"õ".repeat(17)), "config.toml:4: smart_id.relying_party_name: the name"),
         (instead("DEMO", "A\\nB"), "config.toml:4: smart_id.relying_party_name: the name"),
         (instead("certificates = [\"server.pem\"]", "certificates = []"), "config.toml:5: smart_id.certificates: no certificate"),
-        (instead("authorities = [\"server.pem\"]", "authorities = []"), "config.toml:6: smart_id.authorities: no certificate"),
-        (instead("authorities = [\"server.pem\"]\n", ""), "missing field `authorities`"),
+        (instead("authorities = [\"people.pem\"]", "authorities = []"), "config.toml:6: smart_id.authorities: no certificate"),
+        (instead("people.pem", "server.pem"), "config.toml:6: smart_id.authorities: a certificate that is no authority's"),
+        (instead("authorities = [\"people.pem\"]\n", ""), "missing field `authorities`"),
         (format!("{SMART_ID}phone = \"+372\"\n"), "config.toml:7: unknown field `phone`"),
     ] {
         let error = read(&text).unwrap_err();

@@ -98,6 +98,28 @@ impl<'m, D: Dialogue> ModuleHolder<'m, D> {
         })
     }
 
+    /// The certificates of the keys, in DER.
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys.iter().filter_map(|key| key.certificate.as_deref())
+    }
+
+    fn key_of(&self, certificate: &[u8]) -> Result<&Key, Error> {
+        self.keys.iter().find(|key| key.certificate.as_deref() == Some(certificate)).ok_or(Error::NoPrivateKey)
+    }
+
+    /// What the token with the key of this certificate can do.
+    pub(crate) fn mechanisms(&self, certificate: &[u8]) -> Result<Vec<MechanismType>, Error> {
+        Ok(self.module.context()?.get_mechanism_list(self.key_of(certificate)?.slot)?)
+    }
+
+    /// Signs `message` with the key of this certificate: `r || s` for ECDSA.
+    pub(crate) fn authenticate(&mut self, certificate: &[u8], scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.log_in(self.key_of(certificate)?.slot)?;
+        let key = self.key_of(certificate)?;
+        let (_, session) = self.session.as_ref().ok_or(Error::NoPrivateKey)?;
+        sign(session, key, scheme, message)
+    }
+
     /// A session with the token in `slot`, after its PIN.
     fn log_in(&mut self, slot: Slot) -> Result<(), Error> {
         if self.session.as_ref().is_some_and(|(open, _)| *open == slot) {
@@ -196,21 +218,28 @@ impl<D: Dialogue> Authenticate for ModuleHolder<'_, D> {
         let (Some(key), Some((_, session))) = (self.key_for(record), &self.session) else {
             return Err(Failure::Holder(Error::NoPrivateKey));
         };
-        sign(session, key, scheme, message).map_err(Failure::Holder)
+        let signature = sign(session, key, scheme, message).map_err(Failure::Holder)?;
+        match key.public_key {
+            PublicKey::Ec(_) => {
+                ecdsa_der(&signature).ok_or_else(|| Failure::Holder(Error::Refused("the signature is none".to_owned())))
+            }
+            PublicKey::Rsa(_) => Ok(signature),
+        }
     }
 }
 
-/// A signature in the form of TLS. The module gets the hash: not every one can compute it.
+/// A signature: `r || s` for ECDSA. The module gets the hash: not every one can compute it.
 fn sign(session: &Session, key: &Key, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, Error> {
     let private_key = key.private_key(session)?;
-    let ecdsa = |hash: &[u8]| {
-        let signature = session.sign(&Mechanism::Ecdsa, private_key, hash)?;
-        ecdsa_der(&signature).ok_or(Error::Refused("the signature is none".to_owned()))
-    };
+    let ecdsa = |hash: &[u8]| Ok(session.sign(&Mechanism::Ecdsa, private_key, hash)?);
     match scheme {
         SignatureScheme::ECDSA_NISTP256_SHA256 => ecdsa(&Sha256::digest(message)),
         SignatureScheme::ECDSA_NISTP384_SHA384 => ecdsa(&Sha384::digest(message)),
         SignatureScheme::ECDSA_NISTP521_SHA512 => ecdsa(&Sha512::digest(message)),
+        SignatureScheme::RSA_PKCS1_SHA256 => {
+            let info = [&SHA256_DIGEST_INFO[..], &Sha256::digest(message)].concat();
+            Ok(session.sign(&Mechanism::RsaPkcs, private_key, &info)?)
+        }
         _ => {
             let hash = Sha256::digest(message);
             let s_len = Ulong::try_from(hash.len()).map_err(Error::from)?;
@@ -219,6 +248,9 @@ fn sign(session: &Session, key: &Key, scheme: SignatureScheme, message: &[u8]) -
         }
     }
 }
+
+/// `DigestInfo` of SHA-256 before the hash itself (RFC 8017, 9.2, note 1).
+const SHA256_DIGEST_INFO: [u8; 19] = *b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20";
 
 /// ECDH: the x-coordinate, as a key of the session that is read and destroyed.
 fn agree(session: &Session, private_key: ObjectHandle, capsule: &EccPublicKeyCapsule<'_>) -> Result<SharedSecret, Error> {

@@ -109,7 +109,8 @@ pub(crate) fn not_after(der: &[u8]) -> Option<SystemTime> {
     Some(Certificate::from_der(der).ok()?.tbs_certificate().validity().not_after.to_system_time())
 }
 
-fn is_authority(der: &[u8]) -> bool {
+/// Whether the certificate in `der` is an authority's.
+pub(crate) fn is_authority(der: &[u8]) -> bool {
     let Ok(certificate) = Certificate::from_der(der) else { return false };
     matches!(certificate.tbs_certificate().get_extension::<BasicConstraints>(), Ok(Some((_, constraints))) if constraints.ca)
 }

@@ -138,6 +138,11 @@ impl Token {
         &self.keys
     }
 
+    /// The authentication key, which signs.
+    pub(super) fn authentication_key(&self) -> Option<&TokenKey> {
+        self.keys.iter().find(|key| key.key == KeyRef::Authentication)
+    }
+
     /// The certificate to encrypt to: that of the authentication key, which every program knows, or else of another.
     #[must_use]
     pub fn certificate(&self) -> Option<&Certificate> {
@@ -227,7 +232,7 @@ impl Token {
         })
     }
 
-    /// Signs `hash` with the authentication key and PIN1, for TLS client authentication: `r || s` on secp384r1.
+    /// Signs `hash` with the authentication key and PIN1, for TLS client authentication or an authentication token: `r || s` on secp384r1.
     pub(super) fn authenticate(&mut self, pin: &Pin, hash: &[u8; HASH_LEN]) -> Result<[u8; SIGNATURE_LEN], Error> {
         self.once(|application, channel| {
             let Some(id_card) = application.id_card(channel)? else {

@@ -9,6 +9,7 @@ use cdoc2::keys::PublicKey;
 use rustls::SignatureScheme;
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest as _, Sha384};
+use token_proto::esteid::SIGNATURE_LEN;
 use token_proto::{KeyRef, PinRef};
 
 use super::{Error, Pin, Token, TokenKey};
@@ -74,6 +75,17 @@ impl<D: Dialogue> TokenHolder<'_, D> {
         done
     }
 
+    /// The card's authentication key.
+    pub(crate) fn authentication_key(&self) -> Option<&TokenKey> {
+        self.token.authentication_key()
+    }
+
+    /// Signs `message`, hashed here with SHA-384, with the authentication key: `r || s`.
+    pub(crate) fn authenticate(&mut self, message: &[u8]) -> Result<[u8; SIGNATURE_LEN], Error> {
+        let hash = Sha384::digest(message).into();
+        self.with_pin(|token, pin, _| token.authenticate(pin, &hash))
+    }
+
     fn ask(&mut self) -> Result<Pin, Error> {
         let tries_left = self.token.check_tries(PinRef::Pin1, self.last_try)?;
         let question = PinQuestion { pin: PinRef::Pin1, tries_left, has_pin_pad: self.token.has_pin_pad() };
@@ -118,8 +130,7 @@ impl<D: Dialogue> Authenticate for TokenHolder<'_, D> {
     }
 
     fn sign(&mut self, _: &RecipientRecord<'_>, _: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, Failure<Error>> {
-        let hash = Sha384::digest(message).into();
-        let signature = self.with_pin(|token, pin, _| token.authenticate(pin, &hash)).map_err(Failure::Holder)?;
+        let signature = self.authenticate(message).map_err(Failure::Holder)?;
         ecdsa_der(&signature).ok_or_else(|| Failure::Holder(Error::Nonsense("a signature that is none")))
     }
 }

@@ -1,0 +1,106 @@
+//! What a signature must be before it is handed on, whoever made it.
+
+use std::time::SystemTime;
+
+use cdoc2::keys::{Certificate, Validity};
+use cdoc2_api::RecipientId;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use webpki::{
+    EndEntityCert, Error as PathError, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, RequiredEkuNotFoundContext,
+    anchor_from_trusted_cert,
+};
+use x509_cert::der::{Decode as _, Encode as _};
+
+use super::{Algorithm, Signed, Untrusted};
+use crate::tls;
+
+/// Whose signature it is to be, and over what.
+pub(super) struct Wanted<'a> {
+    pub(super) person: &'a RecipientId,
+    pub(super) signing_input: &'a [u8],
+    pub(super) algorithm: Algorithm,
+    /// Who issues people's certificates; none where the person vouches for the key, as for a card.
+    pub(super) authorities: Option<&'a [CertificateDer<'static>]>,
+}
+
+impl Wanted<'_> {
+    /// Whether `signed` is that, now. Revocation is for the servers to look up.
+    pub(super) fn check(&self, signed: &Signed) -> Result<(), Untrusted> {
+        let certificate = parse(&signed.certificate)?;
+        certificate_of(&certificate, self.person)?;
+        if let Some(authorities) = self.authorities {
+            issued_by(&signed.certificate, authorities)?;
+        }
+        let key = public_key(&signed.certificate)?;
+        if !Algorithm::of_public_key(&key).contains(&self.algorithm) {
+            return Err(Untrusted::UnfitKey);
+        }
+        self.algorithm.verify(&key, self.signing_input, &signed.signature).map_err(|_| Untrusted::Signature)
+    }
+}
+
+/// `SubjectPublicKeyInfo` of a certificate, both in DER.
+pub(super) fn public_key(certificate: &[u8]) -> Result<Vec<u8>, Untrusted> {
+    let certificate = x509_cert::Certificate::from_der(certificate).map_err(|_| Untrusted::Certificate)?;
+    certificate.tbs_certificate().subject_public_key_info().to_der().map_err(|_| Untrusted::Certificate)
+}
+
+/// A certificate in DER and nothing else.
+pub(super) fn parse(der: &[u8]) -> Result<Certificate, Untrusted> {
+    let certificate = Certificate::parse(der).ok().filter(|certificate| certificate.as_der() == der);
+    certificate.ok_or(Untrusted::Certificate)
+}
+
+/// Whether the certificate is that of `person`, valid now, and for authentication.
+pub(super) fn certificate_of(certificate: &Certificate, person: &RecipientId) -> Result<(), Untrusted> {
+    // An id that a company gave is in no certificate.
+    if person.semantics_identifier().is_none_or(|identifier| certificate.serial_number() != Some(identifier)) {
+        return Err(Untrusted::OtherPerson);
+    }
+    match certificate.validity_at(SystemTime::now()) {
+        Validity::Valid => {}
+        Validity::NotYetValid => return Err(Untrusted::NotYetValid),
+        Validity::Expired => return Err(Untrusted::Expired),
+    }
+    if certificate.may_authenticate() { Ok(()) } else { Err(Untrusted::Usage) }
+}
+
+/// Whether one of `authorities` has issued it. Each of them is trusted by itself: that an authority above it is listed too is not needed.
+fn issued_by(certificate: &[u8], authorities: &[CertificateDer<'static>]) -> Result<(), Untrusted> {
+    let certificate = CertificateDer::from(certificate);
+    let certificate = EndEntityCert::try_from(&certificate).map_err(|_| Untrusted::Certificate)?;
+    let anchors: Vec<_> = authorities.iter().filter_map(|authority| anchor_from_trusted_cert(authority).ok()).collect();
+    let algorithms = tls::provider().signature_verification_algorithms.all;
+    let path = certificate.verify_for_usage(algorithms, &anchors, &[], UnixTime::now(), Authentication, None, None);
+    match path {
+        Ok(_) => Ok(()),
+        Err(PathError::CertExpired { .. }) => Err(Untrusted::Expired),
+        Err(PathError::CertNotValidYet { .. }) => Err(Untrusted::NotYetValid),
+        Err(PathError::RequiredEkuNotFoundContext(_)) => Err(Untrusted::Usage),
+        Err(_) => Err(Untrusted::Issuer),
+    }
+}
+
+/// `extKeyUsage` of a certificate that authenticates people: none, as with Mobile-ID; `id-kp-clientAuth` (RFC 5280, 4.2.1.12); or Smart-ID's own, in
+/// what it has issued since April 2025 (SK ID Solutions, "Certificate and OCSP Profile for Smart-ID").
+struct Authentication;
+
+/// 1.3.6.1.5.5.7.3.2 and 1.3.6.1.4.1.62306.5.7.0.
+const PURPOSES: [KeyPurposeId<'static>; 2] = [
+    KeyPurposeId::new(&[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02]),
+    KeyPurposeId::new(&[0x2B, 0x06, 0x01, 0x04, 0x01, 0x83, 0xE6, 0x62, 0x05, 0x07, 0x00]),
+];
+
+impl ExtendedKeyUsageValidator for Authentication {
+    fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), PathError> {
+        let mut is_restricted = false;
+        for purpose in purposes {
+            if PURPOSES.contains(&purpose?) {
+                return Ok(());
+            }
+            is_restricted = true;
+        }
+        let wrong = RequiredEkuNotFoundContext { required: webpki::KeyUsage::client_auth(), present: Vec::new() };
+        if is_restricted { Err(PathError::RequiredEkuNotFoundContext(wrong)) } else { Ok(()) }
+    }
+}
