@@ -1,5 +1,7 @@
 //! `cdoc2 man`: the manual pages. Commands and options come from the same description as the help; what is not about one option stands here.
 
+mod signing;
+
 use std::io;
 
 use clap::CommandFactory as _;
@@ -9,6 +11,7 @@ use clap_mangen::roff::{Inline, Roff, bold, roman};
 use crate::args::{Cli, Man};
 use crate::exit::{self, Code, Failure, Result};
 use crate::{examples, output};
+use signing::{SIGNING_CONFIGURATION, SIGNING_IN, SIGNING_KEYS};
 
 pub(crate) fn run(args: &Man) -> Result<()> {
     let page = render(args.command.as_deref());
@@ -35,6 +38,11 @@ fn render(name: Option<&str>) -> io::Result<Vec<u8>> {
             main_sections(&mut rest);
         }
         Some(name) => {
+            if name == "decrypt" {
+                paragraphs(&mut rest, "SIGNING IN", SIGNING_IN);
+                list(&mut rest, "CONFIGURATION", CONFIGURATION, SIGNING_KEYS);
+                code_lines(&mut rest, "EXAMPLE OF A CONFIGURATION", SIGNING_CONFIGURATION);
+            }
             if name == "inspect" {
                 list(&mut rest, "JSON", JSON_INTRODUCTION, JSON);
             }
@@ -181,8 +189,8 @@ const FILES: &[&str] = &[
      A file that comes through a pipe to be encrypted is kept in a temporary file under a key that is in memory only. Temporary files are made \
      in the folder of the output, or in TMPDIR.",
     "The configuration is one file in TOML: the one that --config names, or CDOC2_CONFIG, or else cdoc2/config.toml in XDG_CONFIG_HOME or \
-     ~/.config. cdoc2 man servers describes what it says of capsule servers and the policy service, and cdoc2 man recipients what of \
-     directories.",
+     ~/.config. cdoc2 man servers describes what it says of capsule servers and the policy service, cdoc2 man recipients what of \
+     directories, and cdoc2 man decrypt what of Smart-ID and Mobile-ID.",
 ];
 
 const ENVIRONMENT: &[(&str, &str)] = &[
@@ -193,7 +201,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("CDOC2_NEW_PIN, CDOC2_PUK", "The new PIN and the PUK of cdoc2 token, if no option gives them."),
     ("CDOC2_READER", "The reader that is meant, if --reader is not given."),
     ("CDOC2_CONFIG", "The configuration, if --config is not given."),
-    ("HTTPS_PROXY, NO_PROXY", "The proxy for capsule servers and the policy service, and where there is to be none."),
+    (
+        "HTTPS_PROXY, NO_PROXY",
+        "The proxy for capsule servers, the policy service, Smart-ID and Mobile-ID, and where there is to be none.",
+    ),
     ("TMPDIR", "The folder for temporary files that are not beside the output."),
     ("NO_COLOR, TERM", "With NO_COLOR set there is no colour; with TERM set to dumb no progress bar either."),
 ];
@@ -379,7 +390,7 @@ mod tests {
     fn configurations_are_sound() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
-        for name in ["ria.pem", "organisation.pem", "directory-ca.pem"] {
+        for name in ["ria.pem", "organisation.pem", "directory-ca.pem", "smart-id.pem", "mobile-id.pem", "people.pem"] {
             std::fs::write(folder.path().join(name), Authority::new(name, None).unwrap().root_pem()).unwrap();
         }
         let read = |lines: &[&str]| {
@@ -388,6 +399,8 @@ mod tests {
         };
         let servers = read(SERVER_CONFIGURATION);
         assert!(servers.default_server().is_some() && servers.policy().is_some() && servers.expires().is_some());
+        let signing = read(SIGNING_CONFIGURATION);
+        assert!(signing.smart_id().is_some() && signing.mobile_id().is_some());
         assert_eq!(read(DIRECTORY_CONFIGURATION).directories().len(), 1);
     }
 }
