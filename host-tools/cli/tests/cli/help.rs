@@ -153,10 +153,12 @@ fn manual_pages_describe_the_configuration() {
     let sandbox = Sandbox::new();
     let mut count = 0;
     for (part, pages) in [
-        ("", &["servers", "recipients"][..]),
+        ("", &["servers", "recipients", "decrypt"][..]),
         ("[policy]", &["servers"]),
         ("[[server]]", &["servers"]),
         ("[[directory]]", &["recipients"]),
+        ("[smart_id]", &["decrypt"]),
+        ("[mobile_id]", &["decrypt"]),
     ] {
         let manual: String = pages.iter().map(|page| sandbox.run(&format!("man {page}")).done().text()).collect();
         for key in keys(&sandbox, part) {
@@ -166,7 +168,7 @@ fn manual_pages_describe_the_configuration() {
             count += 1;
         }
     }
-    assert!(count >= 22, "only {count} keys");
+    assert!(count >= 34, "only {count} keys");
     let main = sandbox.run("man").done().text();
     for part in ["\\fBCDOC2_CONFIG\\fR\n", "\\fB10\\fR\nnetwork or server\n", "cdoc2 man servers", "cdoc2 man recipients"] {
         says(&main, part);
