@@ -25,18 +25,20 @@ fn a_busy_service_is_asked_again() {
     for (by, statuses, ok) in
         [(by_smart_id as fn(&_) -> Result<Signed, Error>, [502, 429], smart_id), (by_mobile_id, [503, 429], mobile_id)]
     {
+        // Four failures in a row are forgiven, and then one more row of them.
         let service = world.service(move |_, before| match before {
             0 | 1 => Reply::Status(statuses[before]),
             2 => Reply::Json(json!({ "sessionID": SESSION })),
             3 => Reply::Status(500),
             4 => Reply::Nothing,
-            5 => Reply::Json(json!({ "state": "RUNNING" })),
-            6 => Reply::Octets(503, "retry-after: 0\r\n", Vec::new()),
+            5 | 6 => Reply::Status(502),
+            7 => Reply::Json(json!({ "state": "RUNNING" })),
+            8 | 9 => Reply::Octets(503, "retry-after: 0\r\n", Vec::new()),
             _ => Reply::Json(ok.clone()),
         });
         by(&world.config(&service)).unwrap();
         let methods: String = service.asked().iter().map(|request| request.method.chars().next().unwrap()).collect();
-        assert_eq!(methods, "PPPGGGGG");
+        assert_eq!(methods, "PPPGGGGGGGG");
     }
 }
 
