@@ -1,12 +1,16 @@
 //! A simulated card.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::OsStr;
 use std::rc::Rc;
 
 use cdoc2_client::auth::{Algorithm, AuthSigner, CardSigner, Error, Untrusted};
-use cdoc2_client::token::{Atr, Cache, Dialogue, Direct, Error as CardError, Fault, Pin, PinQuestion, PinRef, Reader, Token};
+use cdoc2_client::token::{
+    Application, Atr, Cache, Dialogue, Direct, Error as CardError, Fault, Pin, PinQuestion, PinRef, Reader, Token,
+};
 use cdoc2_testbed::Card;
 use cdoc2_testbed::card::PIN1;
+use clap::Parser as _;
 use simulator::inserted::{Inserted, insert};
 
 use crate::phone::{INPUT, Terminal, World, holder, mari};
@@ -83,6 +87,21 @@ fn one_pin_signs() {
         }
         assert_eq!((pins.borrow().len(), verified.get()), (0, 2));
     }
+}
+
+/// As the simulator makes it for whoever types this.
+#[test]
+fn the_card_of_2025_signs_too() {
+    let world = World::new();
+    let path = world.path("card of 2025");
+    let arguments = "token-sim new --name MAASIKAS,MARI --code 60001017727 --profile esteid2025 --state".split(' ');
+    let arguments = arguments.map(OsStr::new).chain([path.as_os_str()]);
+    simulator::cli::Cli::try_parse_from(arguments).unwrap().command.execute(&mut Vec::new()).unwrap();
+    let card = Card { path, certificate: Vec::new() };
+    let (mut token, _) = open(&card, false, None);
+    assert_eq!(token.application(), Application::Esteid2025);
+    let pins = RefCell::new(vec![PIN1]);
+    CardSigner::new(&mut token, Types(&pins)).sign(&mari(), INPUT, Algorithm::Es384, &mut Terminal::new()).unwrap();
 }
 
 #[test]
