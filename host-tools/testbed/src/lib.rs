@@ -10,6 +10,7 @@ pub mod card;
 pub mod content;
 pub mod directory;
 mod error;
+mod https;
 pub mod identity;
 mod key;
 mod loopback;

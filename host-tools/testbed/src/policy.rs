@@ -1,28 +1,17 @@
 //! An organisation's policy service: an HTTPS server that says how long capsules are kept.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::Listener;
-use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
-use rustls::version::TLS13;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::background::Spawner;
-use crate::{Error, Identity, loopback};
+use crate::{Error, Identity, https};
 
-/// How long a client may take for the handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What it answers at first: the document that `cdoc2-client` describes.
 pub const DOCUMENT: &str = r#"{"version":1,"capsule_expires":"30d"}"#;
 /// The path of the document.
@@ -44,19 +33,9 @@ struct Shared {
 
 impl PolicyService {
     pub(crate) fn start(identity: &Identity, spawner: &Spawner) -> Result<Self, Error> {
-        let (chain, key) = identity.for_rustls();
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_protocol_versions(&[&TLS13])
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(|_| Error::Key)?;
-        let (listener, address) = loopback::listen(spawner)?;
         let shared = Arc::new(Mutex::new(Shared { status: 200, body: DOCUMENT.into(), requests: 0 }));
         let router = Router::new().route(PATH, get(answer)).with_state(shared.clone());
-        let listener = TlsListener { listener, acceptor: TlsAcceptor::from(Arc::new(config)) };
-        spawner.spawn(async move {
-            // Ends with the runtime.
-            let _ = axum::serve(listener, router).await;
-        });
+        let address = https::serve(identity, router, spawner)?;
         Ok(Self { address, shared })
     }
 
@@ -84,28 +63,4 @@ async fn answer(State(shared): State<Arc<Mutex<Shared>>>) -> Response {
     shared.requests += 1;
     let status = StatusCode::from_u16(shared.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(header::CONTENT_TYPE, "application/json")], shared.body.clone()).into_response()
-}
-
-struct TlsListener {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-}
-
-impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    /// One handshake after the other, which is enough for tests. One that fails is the client's own trouble.
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        loop {
-            let (stream, peer) = Listener::accept(&mut self.listener).await;
-            if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(stream)).await {
-                return (stream, peer);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
 }
