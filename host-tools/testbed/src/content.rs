@@ -11,6 +11,11 @@ use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
 use crate::Error;
 use crate::identity::Algorithm;
 
+/// Extended key usage: authentication by Smart-ID.
+pub const SMART_ID_AUTHENTICATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.62306.5.7.0");
+/// Policy: qualified certificates of Smart-ID.
+const SMART_ID_POLICY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.10015.17.2");
+
 /// What a person's certificate was issued for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Document {
@@ -44,6 +49,24 @@ impl Document {
 pub fn person(holder: &Holder, document: Document) -> Result<Content, Error> {
     let content = Content::card(Subject::person(holder)?, KeyRef::Authentication, SystemTime::now());
     Ok(Content { policies: vec![document.policy()], ..content })
+}
+
+/// The certificate of a person's key for authentication in Smart-ID, which stands in no directory (SK ID Solutions, "Certificate and OCSP Profile
+/// for Smart-ID": qualified ones, as issued since April 2025).
+///
+/// # Errors
+/// None for a holder that was checked.
+pub fn smart_id(holder: &Holder) -> Result<Content, Error> {
+    let content = Content::new(Subject::person(holder)?, KeyUsage(KeyUsages::DigitalSignature.into()), SystemTime::now());
+    Ok(Content { purposes: vec![SMART_ID_AUTHENTICATION], policies: vec![SMART_ID_POLICY], ..content })
+}
+
+/// The certificate of a person's key for authentication on a SIM with Mobile-ID. It does not say what it is for.
+///
+/// # Errors
+/// None for a holder that was checked.
+pub fn mobile_id(holder: &Holder) -> Result<Content, Error> {
+    Ok(Content { purposes: Vec::new(), ..person(holder, Document::MobileId)? })
 }
 
 /// The signature certificate of a person, which stands in directories beside the other.

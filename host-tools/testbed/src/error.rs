@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::directory;
-use simulator::{ca, certificate, cli, personalise, state};
+use simulator::{ca, certificate, cli, holder, personalise, state};
 
 /// Why there is no test bed, or something that it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum Error {
     /// There is no authority.
     #[error(transparent)]
     Authority(#[from] ca::Error),
+    /// Names, or a code, that nobody has.
+    #[error(transparent)]
+    Holder(#[from] holder::Error),
     /// A card could not be made.
     #[error(transparent)]
     Card(#[from] personalise::Error),

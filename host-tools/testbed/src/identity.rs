@@ -39,6 +39,7 @@ impl Algorithm {
 /// A private key, its certificate, and that of the intermediate which issued it.
 #[derive(Clone)]
 pub struct Identity {
+    algorithm: Algorithm,
     key: Zeroizing<Vec<u8>>,
     info: Vec<u8>,
     certificate: Vec<u8>,
@@ -47,11 +48,17 @@ pub struct Identity {
 
 impl Identity {
     pub(crate) fn new(key: Key, certificate: Vec<u8>, issuer: Vec<u8>) -> Self {
-        Self { key: key.pkcs8, info: key.info, certificate, issuer }
+        Self { algorithm: key.algorithm, key: key.pkcs8, info: key.info, certificate, issuer }
     }
 
     pub(crate) fn with_certificate(&self, certificate: Vec<u8>, issuer: Vec<u8>) -> Self {
         Self { certificate, issuer, ..self.clone() }
+    }
+
+    /// What kind of key it is.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
     /// The certificate in DER.

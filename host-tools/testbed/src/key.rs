@@ -12,6 +12,8 @@ use crate::identity::Algorithm;
 
 /// A key pair.
 pub(crate) struct Key {
+    /// What kind of key it is.
+    pub(crate) algorithm: Algorithm,
     /// The private key: PKCS#8 in DER.
     pub(crate) pkcs8: Zeroizing<Vec<u8>>,
     /// The public key: `SubjectPublicKeyInfo` in DER.
@@ -21,11 +23,11 @@ pub(crate) struct Key {
 /// A new key. aws-lc-rs makes all kinds of them, RSA in a fraction of a second.
 pub(crate) fn generate(algorithm: Algorithm) -> Result<Key, Error> {
     let failed = |_| Error::Key;
-    let ec = |algorithm| {
-        let key = EcdsaKeyPair::generate(algorithm).map_err(failed)?;
+    let ec = |curve| {
+        let key = EcdsaKeyPair::generate(curve).map_err(failed)?;
         let info: PublicKeyX509Der<'_> = key.public_key().as_der().map_err(failed)?;
         let pkcs8 = key.to_pkcs8v1().map_err(failed)?;
-        Ok(Key { pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()), info: info.as_ref().to_vec() })
+        Ok(Key { algorithm, pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()), info: info.as_ref().to_vec() })
     };
     match algorithm {
         Algorithm::P256 => ec(&ECDSA_P256_SHA256_ASN1_SIGNING),
@@ -35,7 +37,7 @@ pub(crate) fn generate(algorithm: Algorithm) -> Result<Key, Error> {
             let key = RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
             let info: PublicKeyX509Der<'_> = key.public_key().as_der().map_err(failed)?;
             let pkcs8: Pkcs8V1Der<'_> = key.as_der().map_err(failed)?;
-            Ok(Key { pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()), info: info.as_ref().to_vec() })
+            Ok(Key { algorithm, pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()), info: info.as_ref().to_vec() })
         }
     }
 }

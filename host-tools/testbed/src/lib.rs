@@ -1,5 +1,5 @@
 //! Everything that CDOC2 needs around it, on one machine and for tests: an authority with its OCSP responder, a directory, a capsule server, an
-//! organisation's policy service, and smart cards. One process, but for slapd; no root; this machine only; gone when [`Testbed`] is dropped.
+//! organisation's policy service, smart cards, and people who sign by Smart-ID and Mobile-ID. One process, but for slapd; no root; this machine only; gone when [`Testbed`] is dropped.
 //!
 //! Nothing here is safe to rely on: keys lie in files, and whoever asks gets certificates.
 
@@ -15,6 +15,7 @@ pub mod identity;
 mod key;
 mod loopback;
 pub mod ocsp;
+pub mod phone;
 pub mod policy;
 mod testbed;
 
@@ -25,6 +26,8 @@ pub use directory::Directory;
 pub use error::Error;
 pub use identity::{Algorithm, Identity};
 pub use ocsp::Ocsp;
+pub use phone::mobile_id::MobileIdService;
+pub use phone::smart_id::SmartIdService;
 pub use policy::PolicyService;
 pub use simulator::certificate::{Content, Subject, oid};
 pub use simulator::holder::{Holder, PersonalCode};

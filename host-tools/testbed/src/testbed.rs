@@ -17,7 +17,8 @@ use crate::content::Document;
 use crate::directory::{self, Directory, Tree, Use};
 use crate::identity::Algorithm;
 use crate::ocsp::{self, Ocsp};
-use crate::{Authority, CapsuleServer, Card, Error, Identity, PolicyService};
+use crate::phone::{self, mobile_id, smart_id};
+use crate::{Authority, CapsuleServer, Card, Error, Identity, MobileIdService, PolicyService, SmartIdService};
 
 /// The id of the capsule server: what containers call it.
 pub const SERVER_ID: &str = "testbed";
@@ -46,7 +47,8 @@ impl fmt::Debug for Options {
     }
 }
 
-/// An authority, its OCSP responder, a directory, a capsule server and a policy service: all on this machine, all gone with this value.
+/// An authority, its OCSP responder, a directory, a capsule server, a policy service, Smart-ID and Mobile-ID: all on this machine, all gone with
+/// this value.
 ///
 /// It may be started and dropped inside an asynchronous runtime, and anywhere else.
 #[derive(Debug)]
@@ -57,6 +59,8 @@ pub struct Testbed {
     authority: Authority,
     ocsp: Ocsp,
     policy: PolicyService,
+    smart_id: SmartIdService,
+    mobile_id: MobileIdService,
     config: PathBuf,
     _background: Background,
     folder: Folder,
@@ -83,6 +87,8 @@ impl Testbed {
         folder.write("server-certificate.pem", &identity.certificate_pem())?;
         folder.write("server.key", &identity.key_pem())?;
         let policy = PolicyService::start(&identity, &spawner)?;
+        let smart_id = SmartIdService::start(&identity, &spawner)?;
+        let mobile_id = MobileIdService::start(&identity, &spawner)?;
 
         let file = folder.write("server.toml", &server_toml(options.postgresql.as_deref()))?;
         let mut config = ServerConfig::read(&file)?;
@@ -96,8 +102,8 @@ impl Testbed {
                 started => Ok(started?),
             },
         };
-        let config = folder.write("config.toml", &client_toml(&server, &policy, directory.as_ref().ok()))?;
-        Ok(Self { server, directory, authority, ocsp, policy, config, _background: background, folder })
+        let config = folder.write("config.toml", &client_toml(&server, &policy, &smart_id, &mobile_id, directory.as_ref().ok()))?;
+        Ok(Self { server, directory, authority, ocsp, policy, smart_id, mobile_id, config, _background: background, folder })
     }
 
     /// The folder that everything is in.
@@ -142,6 +148,36 @@ impl Testbed {
     #[must_use]
     pub fn policy(&self) -> &PolicyService {
         &self.policy
+    }
+
+    /// Smart-ID.
+    #[must_use]
+    pub fn smart_id(&self) -> &SmartIdService {
+        &self.smart_id
+    }
+
+    /// Mobile-ID.
+    #[must_use]
+    pub fn mobile_id(&self) -> &MobileIdService {
+        &self.mobile_id
+    }
+
+    /// Opens an account with Smart-ID for `holder`, who accepts whatever comes, with a new key.
+    ///
+    /// # Errors
+    /// No random numbers.
+    pub fn smart_id_account(&self, holder: &Holder) -> Result<smart_id::Account, Error> {
+        let identity = self.authority.identity(&crate::content::smart_id(holder)?, Algorithm::Rsa)?;
+        self.smart_id.open(holder, &identity)
+    }
+
+    /// Gives `holder`, who accepts whatever comes, a SIM with Mobile-ID, the phone number `phone_number` and a new key on P-256.
+    ///
+    /// # Errors
+    /// No random numbers.
+    pub fn mobile_id_account(&self, holder: &Holder, phone_number: &str) -> Result<mobile_id::Account, Error> {
+        let identity = self.authority.identity(&crate::content::mobile_id(holder)?, Algorithm::P256)?;
+        self.mobile_id.open(holder, phone_number, &identity)
     }
 
     /// Makes the ID-card of `holder`, with keys on P-384, in a file of the folder, and puts its authentication certificate into SK's tree, if
@@ -253,7 +289,13 @@ fn toml_string(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn client_toml(server: &CapsuleServer, policy: &PolicyService, directory: Option<&Directory>) -> String {
+fn client_toml(
+    server: &CapsuleServer,
+    policy: &PolicyService,
+    smart_id: &SmartIdService,
+    mobile_id: &MobileIdService,
+    directory: Option<&Directory>,
+) -> String {
     let mut text = format!(
         r#"default_server = "{SERVER_ID}"
 
@@ -272,6 +314,14 @@ certificates = ["server-certificate.pem"]
         server.sender_url(),
         server.recipient_url(),
     );
+    text.extend([("smart_id", smart_id.url()), ("mobile_id", mobile_id.url())].map(|(name, url)| {
+        format!(
+            "\n[{name}]\nurl = \"{url}\"\nrelying_party_uuid = \"{}\"\nrelying_party_name = \"{}\"\n\
+             certificates = [\"server-certificate.pem\"]\nauthorities = [\"intermediate.pem\"]\n",
+            phone::RELYING_PARTY_UUID,
+            phone::RELYING_PARTY_NAME
+        )
+    }));
     if let Some(directory) = directory {
         let sections = [
             ("sk", directory.ldaps_url(), false, Tree::Sk),

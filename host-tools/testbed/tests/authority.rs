@@ -98,6 +98,13 @@ fn certificate_names_the_responder_and_the_kind() {
         assert!(text.contains("Digital Signature, Key Agreement"), "{text}");
         assert!(text.contains("OCSP - URI:http://127.0.0.1:1/ocsp"), "{text}");
     }
+    let text = issued(&content::smart_id(&holder()).unwrap(), Algorithm::Rsa);
+    for line in ["Policy: 1.3.6.1.4.1.10015.17.2\n", "1.3.6.1.4.1.62306.5.7.0\n", "serialNumber = PNOEE-60001019906"] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(text.contains("Digital Signature\n") && text.contains("Public-Key: (2048 bit)"), "{text}");
+    let text = issued(&content::mobile_id(&holder()).unwrap(), Algorithm::P256);
+    assert!(text.contains("Policy: 1.3.6.1.4.1.10015.18.1\n") && !text.contains("Extended Key Usage"), "{text}");
     let person = content::person(&holder(), Document::IdCard).unwrap();
     let text = issued(&content::without_usage(person, KeyUsages::DigitalSignature), Algorithm::P384);
     assert!(text.contains("Key Agreement") && !text.contains("Digital Signature"), "{text}");

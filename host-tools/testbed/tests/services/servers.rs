@@ -1,27 +1,18 @@
 //! The capsule server and the policy service, as curl sees them.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use cdoc2_api::{Capsule, CapsuleType};
 use cdoc2_testbed::content::{self, Document};
 use cdoc2_testbed::ocsp::Standing;
-use cdoc2_testbed::{Algorithm, Authority, Holder, Identity, Options, PersonalCode, Testbed, policy};
+use cdoc2_testbed::{Algorithm, Authority, Holder, Identity, PersonalCode, Testbed, policy};
 
-fn start() -> Testbed {
-    Testbed::start(Options { ldap: false, ..Options::default() }).unwrap()
-}
+use crate::curl::{curl, start};
 
 fn identity(authority: &Authority) -> Identity {
     let holder = Holder::new("ÕUN,ŽANNA", PersonalCode::parse("60001019906").unwrap()).unwrap();
     authority.identity(&content::person(&holder, Document::IdCard).unwrap(), Algorithm::P384).unwrap()
-}
-
-/// `curl`, which trusts the authority alone.
-fn curl(testbed: &Testbed, arguments: &[&str]) -> Output {
-    let mut command = Command::new("curl");
-    command.args(["-q", "--silent", "--show-error", "--tlsv1.3", "--cacert", "root.pem", "--max-time", "20"]).args(arguments);
-    command.current_dir(testbed.folder()).output().unwrap()
 }
 
 /// Octets of an uncompressed point on P-384.

@@ -1,0 +1,7 @@
+//! What answers over HTTPS, as curl sees it.
+
+mod curl;
+mod mobile_id;
+mod people;
+mod servers;
+mod smart_id;
