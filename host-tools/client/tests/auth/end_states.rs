@@ -1,13 +1,16 @@
 //! Every way in which a session can end without a signature has its own name, its own words, and advice.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use cdoc2_client::auth::{EndState, Error, Service as Kind};
+use cdoc2_client::auth::{Algorithm, AuthSigner as _, EndState, Error, MobileId, Service as Kind, SmartId};
 use cdoc2_client::config::SigningService;
 use cdoc2_client::https;
+use cdoc2_testbed::phone::{Behaviour, Timing, mobile_id, smart_id};
 use serde_json::json;
 
-use crate::phone::{SESSION, World, by_mobile_id, by_smart_id, session};
+use crate::bed::Bed;
+use crate::phone::{PHONE, Terminal, World, by_mobile_id, by_smart_id, pace, session};
 use crate::service::Reply;
 
 fn state(error: &Error, kind: Kind) -> EndState {
@@ -19,51 +22,114 @@ fn state(error: &Error, kind: Kind) -> EndState {
 
 #[test]
 fn smart_id_says_why() {
-    let world = World::new();
+    let bed = Bed::new();
     let mut words = HashSet::new();
-    for (end_result, expected, again) in [
-        ("USER_REFUSED", EndState::Refused, true),
-        ("TIMEOUT", EndState::TimedOut, true),
-        ("DOCUMENT_UNUSABLE", EndState::DocumentUnusable, false),
-        ("WRONG_VC", EndState::WrongCode, true),
-        ("REQUIRED_INTERACTION_NOT_SUPPORTED_BY_APP", EndState::InteractionNotSupported, false),
-        ("USER_REFUSED_CERT_CHOICE", EndState::RefusedAccountChoice, true),
-        ("USER_REFUSED_DISPLAYTEXTANDPIN", EndState::RefusedPin, true),
-        ("USER_REFUSED_VC_CHOICE", EndState::RefusedCodeChoice, true),
-        ("USER_REFUSED_CONFIRMATIONMESSAGE", EndState::RefusedQuestion, true),
-        ("USER_REFUSED_CONFIRMATIONMESSAGE_WITH_VC_CHOICE", EndState::RefusedQuestionWithCodeChoice, true),
-        ("SOMETHING_NEW", EndState::Other("SOMETHING_NEW".to_owned()), false),
+    for (end, expected, again) in [
+        (smart_id::End::UserRefused, EndState::Refused, true),
+        (smart_id::End::Timeout, EndState::TimedOut, true),
+        (smart_id::End::DocumentUnusable, EndState::DocumentUnusable, false),
+        (smart_id::End::WrongVc, EndState::WrongCode, true),
+        (smart_id::End::RequiredInteractionNotSupportedByApp, EndState::InteractionNotSupported, false),
+        (smart_id::End::UserRefusedCertChoice, EndState::RefusedAccountChoice, true),
+        (smart_id::End::UserRefusedDisplayTextAndPin, EndState::RefusedPin, true),
+        (smart_id::End::UserRefusedVcChoice, EndState::RefusedCodeChoice, true),
+        (smart_id::End::UserRefusedConfirmationMessage, EndState::RefusedQuestion, true),
+        (smart_id::End::UserRefusedConfirmationMessageWithVcChoice, EndState::RefusedQuestionWithCodeChoice, true),
     ] {
-        let status = json!({ "state": "COMPLETE", "result": { "endResult": end_result } });
-        let service = world.service(session(move || Reply::Json(status.clone())));
-        let error = by_smart_id(&world.config(&service)).unwrap_err();
+        bed.smart_id.set_behaviour(Behaviour::Ends(end));
+        let error = bed.smart_id_error();
         assert_eq!(state(&error, Kind::SmartId), expected);
-        assert_eq!(error.may_be_tried_again(), again, "{end_result}");
+        assert_eq!(error.may_be_tried_again(), again, "{end:?}");
         assert!(error.to_string().starts_with("Smart-ID: ") && words.insert(error.to_string()), "{error}");
     }
 }
 
 #[test]
 fn mobile_id_says_why() {
-    let world = World::new();
+    let bed = Bed::new();
     let mut words = HashSet::new();
-    for (result, expected, again) in [
-        ("TIMEOUT", EndState::TimedOut, true),
-        ("NOT_MID_CLIENT", EndState::NotMobileId, false),
-        ("USER_CANCELLED", EndState::Refused, true),
-        ("SIGNATURE_HASH_MISMATCH", EndState::SimMismatch, false),
-        ("PHONE_ABSENT", EndState::PhoneAbsent, true),
-        ("DELIVERY_ERROR", EndState::DeliveryFailed, true),
-        ("SIM_ERROR", EndState::SimFailed, true),
-        ("SOMETHING_NEW", EndState::Other("SOMETHING_NEW".to_owned()), false),
+    for (end, expected, again) in [
+        (mobile_id::End::Timeout, EndState::TimedOut, true),
+        (mobile_id::End::NotMidClient, EndState::NotMobileId, false),
+        (mobile_id::End::UserCancelled, EndState::Refused, true),
+        (mobile_id::End::SignatureHashMismatch, EndState::SimMismatch, false),
+        (mobile_id::End::PhoneAbsent, EndState::PhoneAbsent, true),
+        (mobile_id::End::DeliveryError, EndState::DeliveryFailed, true),
+        (mobile_id::End::SimError, EndState::SimFailed, true),
     ] {
-        let status = json!({ "state": "COMPLETE", "result": result, "time": "2019-07-23T11:36:38" });
-        let service = world.service(session(move || Reply::Json(status.clone())));
-        let error = by_mobile_id(&world.config(&service)).unwrap_err();
+        bed.mobile_id.set_behaviour(Behaviour::Ends(end));
+        let error = bed.mobile_id_error();
         assert_eq!(state(&error, Kind::MobileId), expected);
-        assert_eq!(error.may_be_tried_again(), again, "{result}");
+        assert_eq!(error.may_be_tried_again(), again, "{end:?}");
         assert!(error.to_string().starts_with("Mobile-ID: ") && words.insert(error.to_string()), "{error}");
     }
+}
+
+#[test]
+fn whoever_ignores_the_phone_times_out() {
+    let bed = Bed::new();
+    bed.smart_id.set_behaviour(Behaviour::Ignores);
+    bed.mobile_id.set_behaviour(Behaviour::Ignores);
+    let timing = Timing { answered_within: Duration::from_millis(50), ..Timing::default() };
+    bed.testbed.smart_id().set_timing(timing);
+    bed.testbed.mobile_id().set_timing(timing);
+    assert_eq!(state(&bed.smart_id_error(), Kind::SmartId), EndState::TimedOut);
+    assert_eq!(state(&bed.mobile_id_error(), Kind::MobileId), EndState::TimedOut);
+}
+
+#[test]
+fn words_that_are_in_no_document_are_shown() {
+    let world = World::new();
+    let complete =
+        |result: serde_json::Value| session(move || Reply::Json(json!({ "state": "COMPLETE", "result": result.clone() })));
+    let service = world.service(complete(json!({ "endResult": "SOMETHING_NEW" })));
+    let error = by_smart_id(&world.config(&service)).unwrap_err();
+    assert_eq!(state(&error, Kind::SmartId), EndState::Other("SOMETHING_NEW".to_owned()));
+    let service = world.service(complete(json!("SOMETHING_NEW")));
+    let error = by_mobile_id(&world.config(&service)).unwrap_err();
+    assert_eq!(state(&error, Kind::MobileId), EndState::Other("SOMETHING_NEW".to_owned()));
+    assert!(!error.may_be_tried_again());
+}
+
+#[test]
+fn sessions_that_do_not_begin_say_why() {
+    let bed = Bed::new();
+    let begins = |expected: EndState, again: bool| {
+        let before = bed.testbed.smart_id().requests();
+        let error = bed.smart_id_error();
+        assert_eq!(bed.testbed.smart_id().requests() - before, 1);
+        assert_eq!(state(&error, Kind::SmartId), expected);
+        assert_eq!(error.may_be_tried_again(), again, "{expected:?}");
+    };
+    for (status, expected, again) in
+        [(smart_id::NO_SUITABLE_ACCOUNT, EndState::NoFitAccount, false), (smart_id::SEE_APP, EndState::SeeApp, true)]
+    {
+        bed.smart_id.set_behaviour(Behaviour::Status(status));
+        begins(expected, again);
+    }
+    for (status, expected) in
+        [(403, EndState::Forbidden), (smart_id::TOO_OLD, EndState::TooOld), (smart_id::MAINTENANCE, EndState::Maintenance)]
+    {
+        bed.testbed.smart_id().set_status(Some(status));
+        begins(expected, false);
+    }
+    bed.testbed.smart_id().set_status(None);
+    let (config, mut terminal) = (bed.config(), Terminal::new());
+    let mut smart_id = SmartId::new(config.smart_id().unwrap(), pace());
+    let jaan = "etsi/PNOEE-38001085718".parse().unwrap();
+    let error = smart_id.sign(&jaan, &bed.input(), Algorithm::Rs256, &mut terminal).unwrap_err();
+    assert_eq!((state(&error, Kind::SmartId), error.may_be_tried_again()), (EndState::NoAccount, false));
+    let mut mobile_id = MobileId::new(config.mobile_id().unwrap(), PHONE.parse().unwrap(), pace());
+    let error = mobile_id.sign(&jaan, &bed.input(), Algorithm::Es256, &mut terminal).unwrap_err();
+    assert_eq!(state(&error, Kind::MobileId), EndState::NotMobileId);
+
+    let config = bed.config_of_a_stranger();
+    let error = bed.by_smart_id(config.smart_id().unwrap(), &mut terminal).unwrap_err();
+    assert_eq!((state(&error, Kind::SmartId), error.may_be_tried_again()), (EndState::UnknownRelyingParty, false));
+    let error = bed.by_mobile_id(config.mobile_id().unwrap(), &mut terminal).unwrap_err();
+    assert_eq!((state(&error, Kind::MobileId), error.may_be_tried_again()), (EndState::UnknownRelyingParty, false));
+    // A code is shown before anybody is asked, but no phone has shown one.
+    assert!(bed.smart_id.displayed().is_empty() && bed.mobile_id.displayed().is_empty());
 }
 
 /// What the status of the first answer means; nothing else is asked.
@@ -75,22 +141,8 @@ fn begun(world: &World, status: u16, by: fn(&SigningService) -> Result<cdoc2_cli
 }
 
 #[test]
-fn sessions_that_do_not_begin_say_why() {
+fn other_statuses_are_no_end_states() {
     let world = World::new();
-    for (status, expected, again) in [
-        (401, EndState::UnknownRelyingParty, false),
-        (403, EndState::Forbidden, false),
-        (404, EndState::NoAccount, false),
-        (471, EndState::NoFitAccount, false),
-        (472, EndState::SeeApp, true),
-        (480, EndState::TooOld, false),
-        (580, EndState::Maintenance, false),
-    ] {
-        let error = begun(&world, status, by_smart_id);
-        assert_eq!(state(&error, Kind::SmartId), expected);
-        assert_eq!(error.may_be_tried_again(), again, "{status}");
-    }
-    assert_eq!(state(&begun(&world, 401, by_mobile_id), Kind::MobileId), EndState::UnknownRelyingParty);
     for by in [by_smart_id, by_mobile_id] {
         let error = begun(&world, 400, by);
         assert!(matches!(&error, Error::Service { reason: https::Error::Refused(words), .. } if words.is_empty()), "{error}");
@@ -104,17 +156,22 @@ fn sessions_that_do_not_begin_say_why() {
 
 #[test]
 fn sessions_that_are_forgotten_say_so() {
-    let world = World::new();
-    for (kind, by) in [(Kind::SmartId, by_smart_id as fn(&_) -> _), (Kind::MobileId, by_mobile_id)] {
-        let service = world.service(session(|| Reply::Status(404)));
-        let error: Error = by(&world.config(&service)).unwrap_err();
+    let bed = Bed::new();
+    let timing = Timing { remembered_for: Duration::ZERO, ..Timing::default() };
+    bed.testbed.smart_id().set_timing(timing);
+    bed.testbed.mobile_id().set_timing(timing);
+    for (kind, error) in [(Kind::SmartId, bed.smart_id_error()), (Kind::MobileId, bed.mobile_id_error())] {
         assert_eq!(state(&error, kind), EndState::UnknownSession);
         assert!(error.may_be_tried_again());
-        let service = world.service(|request, _| match request.method.as_str() {
-            "POST" => Reply::Json(json!({ "sessionID": SESSION })),
-            _ => Reply::Status(401),
-        });
-        let error = by(&world.config(&service)).unwrap_err();
+    }
+}
+
+#[test]
+fn who_asks_may_be_forgotten_meanwhile() {
+    let world = World::new();
+    for (kind, by) in [(Kind::SmartId, by_smart_id as fn(&_) -> _), (Kind::MobileId, by_mobile_id)] {
+        let service = world.service(session(|| Reply::Status(401)));
+        let error: Error = by(&world.config(&service)).unwrap_err();
         assert_eq!(state(&error, kind), EndState::UnknownRelyingParty);
     }
 }
