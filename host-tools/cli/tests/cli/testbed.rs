@@ -58,6 +58,15 @@ fn signal_ends_it_and_nothing_is_left() {
         let config = PathBuf::from(config);
         assert!(config.starts_with(parent.path()) && config.exists(), "{text}");
         assert!(text.contains("ldaps://127.0.0.1:") && text.contains("60001017727"), "{text}");
+        for said in [
+            "Smart-ID        https://localhost:",
+            "Mobile-ID       https://localhost:",
+            "+37200000766 ",
+            "WRONG_VC",
+            "has no account",
+        ] {
+            assert!(text.contains(said), "{said} is not in: {text}");
+        }
         assert_eq!(end(running, signal), Some(0));
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
         assert_eq!(processes(parent.path()), [""; 0]);

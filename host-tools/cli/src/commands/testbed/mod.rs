@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 
 use cdoc2_testbed::content::Document;
 use cdoc2_testbed::directory::{Tree, Use};
+use cdoc2_testbed::phone::people;
 use cdoc2_testbed::{Algorithm, Error, Holder, KeyFiles, Options, PersonalCode, Testbed, card};
 
 use crate::exit::{Code, Failure, Result};
@@ -28,7 +29,8 @@ fn up(args: &Up) -> Result<()> {
     let options = Options { folder: args.folder.clone(), ldap: !args.no_ldap, ..Options::default() };
     let testbed = Testbed::start(options).map_err(failure)?;
     let people = populate(&testbed).map_err(failure)?;
-    print(&describe(&testbed, &people))?;
+    let with_phones = people::open_all(&testbed).map_err(failure)?;
+    print(&describe(&testbed, &people, &with_phones))?;
     // The sender is never dropped; if it were, there would be nothing to wait for.
     let _ = ended.recv();
     Ok(())
@@ -94,7 +96,7 @@ fn key_options(files: &KeyFiles) -> String {
     format!("--key {} --cert {}", text::path(&files.key), text::path(&files.certificate))
 }
 
-fn describe(testbed: &Testbed, people: &[Person]) -> String {
+fn describe(testbed: &Testbed, people: &[Person], with_phones: &[people::Person]) -> String {
     let addresses = testbed.server().addresses();
     let directory = match testbed.directory() {
         Ok(directory) => format!("{}, {} with StartTLS", directory.ldaps_url(), directory.ldap_url()),
@@ -112,6 +114,8 @@ fn describe(testbed: &Testbed, people: &[Person]) -> String {
         ("", format!("{} for recipients", testbed.server().recipient_url())),
         ("", format!("http://{} for operators: /healthz, /readyz, /metrics", addresses.operations)),
         ("policy service", testbed.policy().url()),
+        ("Smart-ID", testbed.smart_id().url()),
+        ("Mobile-ID", testbed.mobile_id().url()),
     ] {
         // Writing to a string does not fail.
         let _ = writeln!(lines, "{what:<16}{place}");
@@ -119,6 +123,16 @@ fn describe(testbed: &Testbed, people: &[Person]) -> String {
     lines.push_str("\npeople\n");
     for Person { code, name, key, options } in people {
         let _ = writeln!(lines, "  {code:<12} {name:<22} {key:<20} {options}");
+    }
+    for (service, has_number) in [("Smart-ID", false), ("Mobile-ID", true)] {
+        let _ = writeln!(lines, "\npeople who sign in by {service}, and what happens");
+        for people::Person { code, name, phone_number, behaviour } in with_phones {
+            let _ = match phone_number {
+                Some(number) if has_number => writeln!(lines, "  {code:<12} {name:<22} {number:<20} {behaviour}"),
+                None if !has_number => writeln!(lines, "  {code:<12} {name:<22} {behaviour}"),
+                _ => continue,
+            };
+        }
     }
     lines.push_str("\nnext, in another terminal\n");
     let recipient = match testbed.directory() {
@@ -152,8 +166,9 @@ mod tests {
     fn everybody_is_there_and_nobody_is_left() {
         let testbed = Testbed::start(Options::default()).unwrap();
         let people = populate(&testbed).unwrap();
-        assert_eq!(people.len(), 5);
-        let text = describe(&testbed, &people);
+        let with_phones = people::open_all(&testbed).unwrap();
+        assert_eq!((people.len(), with_phones.len()), (5, 26));
+        let text = describe(&testbed, &people, &with_phones);
         assert!(text.ends_with("\nready\n"), "{text}");
         let folder = testbed.folder().to_owned();
         drop(testbed);
