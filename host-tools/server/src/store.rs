@@ -115,6 +115,6 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The expiry of what should have been deleted first, if it has come at `now`.
     fn oldest_expired(&self, now: ExpiryTime) -> Answer<'_, Option<ExpiryTime>>;
 
-    /// Whether the database can be read and written.
+    /// Whether the database can be read and written, as far as that can be tried without a right to more than the tables.
     fn check(&self) -> Answer<'_, ()>;
 }

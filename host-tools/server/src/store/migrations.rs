@@ -8,7 +8,8 @@ use super::Error;
 
 /// The steps of a SQLite database.
 ///
-/// Rows are found by their id alone, so the table is that index (WITHOUT ROWID).
+/// Rows come one after another, and are deleted so: that spoils few pages. Only the index of ids, which are random, is all over the place, and its
+/// entries are short (a table WITHOUT ROWID would be all over the place itself).
 pub const SQLITE: &[&str] = &[
     "
     CREATE TABLE capsules (
@@ -17,7 +18,7 @@ pub const SQLITE: &[&str] = &[
         recipient_id BLOB NOT NULL,
         ephemeral_key_material BLOB NOT NULL,
         expiry INTEGER NOT NULL -- seconds after 1970-01-01T00:00:00Z
-    ) STRICT, WITHOUT ROWID;
+    ) STRICT;
     CREATE INDEX capsules_expiry ON capsules (expiry);
     ",
     "
@@ -26,13 +27,13 @@ pub const SQLITE: &[&str] = &[
         share BLOB NOT NULL,
         recipient TEXT NOT NULL,
         expiry INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
+    ) STRICT;
     CREATE INDEX shares_expiry ON shares (expiry);
     CREATE TABLE nonces (
         nonce TEXT NOT NULL PRIMARY KEY,
         share_id TEXT NOT NULL,
         expiry INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
+    ) STRICT;
     CREATE INDEX nonces_expiry ON nonces (expiry);
     ",
 ];

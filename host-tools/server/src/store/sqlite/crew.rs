@@ -64,14 +64,16 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    /// One thread that writes: all that waits when it begins goes into one transaction, which is made durable once, and is answered after that.
-    pub(super) fn writer(mut connection: Connection) -> io::Result<Self> {
+    /// One thread that writes: all that waits when it begins goes into one transaction, which is made durable once, and is answered after that. Then
+    /// `done` gets the connection.
+    pub(super) fn writer(mut connection: Connection, mut done: impl FnMut(&Connection) + Send + 'static) -> io::Result<Self> {
         let (queue, mut waiting) = mpsc::channel(QUEUE_LEN);
         let thread = thread::Builder::new().name("sqlite-writer".into()).spawn(move || {
             let mut group: Vec<Box<dyn Work>> = Vec::with_capacity(MAX_GROUP);
             while waiting.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
                 let failure = commit(&mut connection, &mut group).err();
                 group.drain(..).for_each(|work| work.answer(failure.as_ref()));
+                done(&connection);
             }
         })?;
         Ok(Self { queue: Some(queue), threads: vec![thread] })
