@@ -23,5 +23,6 @@ pub mod policy;
 pub mod tls;
 pub mod token;
 
+mod parallel;
 mod sender;
 mod signature;

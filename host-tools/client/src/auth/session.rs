@@ -1,7 +1,6 @@
 //! Sessions with a service that signs by somebody's phone: one request begins it, others ask how it does until it has ended.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,9 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{EndState, Error, Interaction, Service};
 use crate::config::SigningService;
 use crate::https::{self, Answer, Http, Timeouts, below};
-
-/// How often [`Interaction::is_cancelled`] is asked.
-const TICK: Duration = Duration::from_millis(100);
+use crate::parallel::{self, Stopped, TICK};
 
 /// What the way to a service takes, on top of the time for which it was asked to wait.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -228,23 +225,12 @@ impl<'i> Session<'i> {
         }
     }
 
-    /// Does `job` on another thread. If the person gives up meanwhile, that thread is left to its time limit: there is nothing that it could
-    /// change any more.
+    /// Does `job` on another thread, which is left to its time limit if the person gives up: there is nothing that it could change any more.
     fn unless_cancelled<T: Send + 'static>(&mut self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-        let internal = |reason: String| Error::Service { service: self.service, reason: https::Error::Internal(reason) };
-        let (sender, done) = mpsc::channel();
-        let thread = thread::Builder::new().name("signing service".to_owned());
-        thread.spawn(move || drop(sender.send(job()))).map_err(|error| internal(error.to_string()))?;
-        loop {
-            if self.interaction.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            match done.recv_timeout(TICK) {
-                Ok(outcome) => return Ok(outcome),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Err(internal("the request ended without an answer".to_owned())),
-            }
-        }
+        parallel::run_one(job, self.interaction).map_err(|stopped| match stopped {
+            Stopped::Cancelled => Error::Cancelled,
+            Stopped::Failed(reason) => self.failed(https::Error::Internal(reason)),
+        })
     }
 }
 
