@@ -173,6 +173,17 @@ impl Candidate {
     pub fn is_taken(&self) -> bool {
         self.verdict == Verdict::Taken
     }
+
+    /// Whether its holder can sign in by it at the moment `now`, though its key may not be one that decrypts.
+    #[must_use]
+    pub fn may_sign_in(&self, now: SystemTime) -> bool {
+        let is_theirs = match self.verdict {
+            Verdict::Taken | Verdict::Left(Reason::MobileId | Reason::SmartId | Reason::KeyUsage(_)) => true,
+            Verdict::Left(_) => false,
+        };
+        let is_valid = self.validity.is_some_and(|(from, until)| from <= now && now <= until);
+        is_theirs && is_valid && self.certificate.as_ref().is_some_and(Certificate::may_authenticate)
+    }
 }
 
 /// What the subject of a certificate says (RFC 5280, appendix A.1; X.520).

@@ -84,6 +84,11 @@ fn a_person_is_found_and_every_certificate_judged() {
         expected.sort_by_key(|verdict| format!("{verdict:?}"));
         assert_eq!(verdicts(&found), expected, "{url}");
         assert!(found.candidates[..2].iter().all(directory::Candidate::is_taken));
+        // Those of phones sign in, though they do not decrypt.
+        let signing_in = found.candidates.iter().filter(|candidate| candidate.may_sign_in(SystemTime::now()));
+        let mut kinds: Vec<_> = signing_in.map(|candidate| format!("{:?}", candidate.kind)).collect();
+        kinds.sort();
+        assert_eq!(kinds, ["Eid(DigiId)", "Eid(IdCard)", "MobileId", "SmartId"]);
         assert_eq!(found.candidates[0].holder.code.as_deref(), Some(JAANS_CODE));
         assert!(found.failures.is_empty() && found.cut.is_empty());
         assert!(!format!("{found:?}").contains("3800108"), "a code is in Debug");
