@@ -1,0 +1,7 @@
+//! Keys that are split over shares servers, from the sender to who signs in.
+
+mod careless;
+mod fetching;
+mod sending;
+mod unlinkable;
+mod world;
