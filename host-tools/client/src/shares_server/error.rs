@@ -73,14 +73,14 @@ pub enum Reason {
     /// It cannot be talked to, or not about this.
     #[error(transparent)]
     Https(#[from] https::Error),
-    /// It has no such share (404). It does not say which of the reasons it is; that the share is somebody else's is one of them.
+    /// It has no such share to give a nonce for (404).
     #[error("the share is missing or has expired; the container cannot be decrypted any more")]
     Missing,
     /// It gives no nonce (401, 403).
     #[error("it gives nonces only to who has a session token of an authentication server, which is not known here")]
     NoSession,
-    /// It does not believe who signed (401, 403). It does not say why.
-    #[error("it refuses the authentication")]
+    /// It does not believe who signed (401, 403; 404 too, where it has given a nonce for the share). It does not say why.
+    #[error("it refuses the authentication: the share is somebody else's, or your certificate is not believed, or revoked")]
     Refused,
     /// The share that it gave is for another person than the record says.
     #[error("it has given a share that is somebody else's")]

@@ -14,7 +14,7 @@ use super::record::Place;
 use super::{Error, Reason};
 use crate::auth::Interaction;
 use crate::config::{SharesInterface, SharesServer};
-use crate::https::{self, Answer, Http, Timeouts, below};
+use crate::https::{self, Http, Timeouts, below};
 use crate::parallel::{self, Job, Stopped};
 
 const JSON: &str = "application/json";
@@ -102,7 +102,11 @@ impl Request {
         let url = below(&self.server.url, &format!("{PATH}/{}{NONCE_PATH}", self.share_id));
         // "Always empty", and JSON all the same.
         let answer = self.http()?.send(|client| client.post(url).header(CONTENT_TYPE, JSON).header(ACCEPT, JSON).body(""))?;
-        expect_ok(&answer, Reason::NoSession)?;
+        match answer.status {
+            StatusCode::NOT_FOUND => return Err(Reason::Missing),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(Reason::NoSession),
+            _ => answer.expect(StatusCode::OK)?,
+        }
         let response: NonceResponse =
             serde_json::from_slice(&answer.body).map_err(|_| https::Error::Nonsense("it is no nonce in JSON"))?;
         Ok(response.nonce)
@@ -120,7 +124,11 @@ impl Request {
             .http()?
             .send(|client| client.get(url).header(ACCEPT, JSON).header(header, ticket).header(CERTIFICATE_HEADER, certificate))?;
         let body = Zeroizing::new(std::mem::take(&mut answer.body));
-        expect_ok(&answer, Reason::Refused)?;
+        match answer.status {
+            // The share was there when the nonce was given: what is told as "not found" now is that somebody is not let at it.
+            StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(Reason::Refused),
+            _ => answer.expect(StatusCode::OK)?,
+        }
         // A date that is none is an answer that is none.
         answer.expiry()?;
         let given: Answered = serde_json::from_slice(&body).map_err(|_| https::Error::Nonsense("it is no key share in JSON"))?;
@@ -136,15 +144,6 @@ impl Request {
             Ok::<(), Infallible>(())
         });
         Ok(share)
-    }
-}
-
-/// Fails unless the status is 200. `refused` is what 401 and 403 mean.
-fn expect_ok(answer: &Answer, refused: Reason) -> Result<(), Reason> {
-    match answer.status {
-        StatusCode::NOT_FOUND => Err(Reason::Missing),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(refused),
-        _ => Ok(answer.expect(StatusCode::OK)?),
     }
 }
 
