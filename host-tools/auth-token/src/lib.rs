@@ -32,7 +32,8 @@
 //! assert_eq!(ticket.audience(), &audiences[1]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//! There is no network, no certificate and no clock in here: whose key it is, whether the nonce was given, and when, is for the server to say.
+//! There is no network and no clock in here: whose key it is, whether the nonce was given, and when, is for the server to say. Of certificates there is
+//! only [what they must be for](purpose).
 
 pub mod algorithm;
 pub mod audience;
@@ -40,6 +41,7 @@ pub mod base_url;
 mod disclosure;
 pub mod issue;
 mod json;
+pub mod purpose;
 pub mod ticket;
 
 pub use algorithm::{Algorithm, Unverified};

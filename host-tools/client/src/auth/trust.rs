@@ -4,11 +4,9 @@ use std::time::SystemTime;
 
 use cdoc2::keys::{Certificate, Validity};
 use cdoc2_api::RecipientId;
+use cdoc2_auth_token::purpose::Authentication;
 use rustls::pki_types::{CertificateDer, UnixTime};
-use webpki::{
-    EndEntityCert, Error as PathError, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, RequiredEkuNotFoundContext,
-    anchor_from_trusted_cert,
-};
+use webpki::{EndEntityCert, Error as PathError, anchor_from_trusted_cert};
 use x509_cert::der::{Decode as _, Encode as _};
 
 use super::{Algorithm, Signed, Untrusted};
@@ -78,29 +76,5 @@ fn issued_by(certificate: &[u8], authorities: &[CertificateDer<'static>]) -> Res
         Err(PathError::CertNotValidYet { .. }) => Err(Untrusted::NotYetValid),
         Err(PathError::RequiredEkuNotFoundContext(_)) => Err(Untrusted::Usage),
         Err(_) => Err(Untrusted::Issuer),
-    }
-}
-
-/// `extKeyUsage` of a certificate that authenticates people: none, as with Mobile-ID; `id-kp-clientAuth` (RFC 5280, 4.2.1.12); or Smart-ID's own, in
-/// what it has issued since April 2025 (SK ID Solutions, "Certificate and OCSP Profile for Smart-ID").
-struct Authentication;
-
-/// 1.3.6.1.5.5.7.3.2 and 1.3.6.1.4.1.62306.5.7.0.
-const PURPOSES: [KeyPurposeId<'static>; 2] = [
-    KeyPurposeId::new(&[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02]),
-    KeyPurposeId::new(&[0x2B, 0x06, 0x01, 0x04, 0x01, 0x83, 0xE6, 0x62, 0x05, 0x07, 0x00]),
-];
-
-impl ExtendedKeyUsageValidator for Authentication {
-    fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), PathError> {
-        let mut is_restricted = false;
-        for purpose in purposes {
-            if PURPOSES.contains(&purpose?) {
-                return Ok(());
-            }
-            is_restricted = true;
-        }
-        let wrong = RequiredEkuNotFoundContext { required: webpki::KeyUsage::client_auth(), present: Vec::new() };
-        if is_restricted { Err(PathError::RequiredEkuNotFoundContext(wrong)) } else { Ok(()) }
     }
 }
