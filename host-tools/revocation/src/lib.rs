@@ -1,5 +1,6 @@
 //! Client certificates for rustls: chain, dates, key usage, and revocation by OCSP.
 //!
+//! - [`Authorities`] say whether a certificate is trusted for a purpose, wherever it came from.
 //! - [`ClientVerifier`] is a [`rustls::server::danger::ClientCertVerifier`].
 //! - [`Ocsp`] asks responders, remembers what they said, and decides by a [`Policy`].
 //! - [`Crls`] are looked at where no responder answers.
@@ -65,6 +66,7 @@
 //! # Sources
 //! RFC 6960 (OCSP), RFC 8954 and RFC 9654 (nonce), RFC 5280 (certificates and revocation lists).
 
+pub mod authorities;
 pub mod clock;
 pub mod crl;
 mod http;
@@ -74,6 +76,7 @@ pub mod ocsp;
 pub mod service;
 pub mod verifier;
 
+pub use authorities::Authorities;
 pub use clock::{Clock, SystemClock};
 pub use crl::Crls;
 pub use issuer::Issuer;

@@ -115,6 +115,18 @@ pub enum Denied {
     NoAnswer(#[from] Failure),
 }
 
+impl Denied {
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Unknown => "unknown_to_responder",
+            Self::NoAnswer(_) => "no_answer",
+        }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {

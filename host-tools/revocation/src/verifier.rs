@@ -11,11 +11,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use der::Decode;
-use der::oid::AssociatedOid;
-use der::oid::db::rfc6960::ID_PKIX_OCSP;
+use der::Decode as _;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -23,11 +21,10 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use webpki::{EndEntityCert, KeyUsage as Purpose, VerifiedPath};
 use x509_cert::Certificate;
-use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, KeyUsage};
 
+pub use crate::authorities::BuildError;
+use crate::authorities::{Authorities, Untrusted, question};
 use crate::crl::Crls;
-use crate::issuer::{Issuer, sequence};
 use crate::metric;
 use crate::ocsp::Status;
 use crate::service::{Denied, Failure, Ocsp, Question, decided, verdict};
@@ -35,15 +32,13 @@ use crate::service::{Denied, Failure, Ocsp, Question, decided, verdict};
 /// Verifies client certificates: chain, dates, key usage `digitalSignature`, extended key usage `clientAuth` where there is one,
 /// then revocation.
 pub struct ClientVerifier {
-    roots: Arc<RootCertStore>,
+    authorities: Authorities,
     hints: Vec<DistinguishedName>,
-    intermediates: Vec<CertificateDer<'static>>,
     ocsp: Option<Ocsp>,
     crls: Option<Arc<Crls>>,
     ocsp_of_intermediates: bool,
     anonymous: bool,
     waiting: Semaphore,
-    algorithms: WebPkiSupportedAlgorithms,
 }
 
 /// A [`ClientVerifier`] that is being made.
@@ -56,23 +51,7 @@ pub struct Builder {
     ocsp_of_intermediates: bool,
     anonymous: bool,
     max_waiting: usize,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-/// Why there is no verifier.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BuildError {
-    /// There is no root.
-    #[error("no root certificate is given: no client could be trusted")]
-    NoRoots,
-    /// A certificate is none.
-    #[error("intermediate certificate {place} is malformed: {cause}")]
-    Intermediate {
-        /// Its place in the list, from 0.
-        place: usize,
-        /// What is wrong with it.
-        cause: webpki::Error,
-    },
+    provider: CryptoProvider,
 }
 
 impl Builder {
@@ -125,22 +104,15 @@ impl Builder {
     /// # Errors
     /// There is no root, or an intermediate certificate is malformed.
     pub fn build(self) -> Result<ClientVerifier, BuildError> {
-        if self.roots.is_empty() {
-            return Err(BuildError::NoRoots);
-        }
-        for (place, certificate) in self.intermediates.iter().enumerate() {
-            EndEntityCert::try_from(certificate).map_err(|cause| BuildError::Intermediate { place, cause })?;
-        }
+        let authorities = Authorities::new(self.roots, self.intermediates, Purpose::client_auth(), &self.provider)?;
         Ok(ClientVerifier {
-            hints: self.roots.subjects(),
-            roots: self.roots,
-            intermediates: self.intermediates,
+            hints: authorities.roots.subjects(),
+            authorities,
             ocsp: self.ocsp,
             crls: self.crls,
             ocsp_of_intermediates: self.ocsp_of_intermediates,
             anonymous: self.anonymous,
             waiting: Semaphore::new(self.max_waiting),
-            algorithms: self.algorithms,
         })
     }
 }
@@ -158,30 +130,17 @@ impl ClientVerifier {
             ocsp_of_intermediates: false,
             anonymous: false,
             max_waiting: 128,
-            algorithms: provider.signature_verification_algorithms,
+            provider: provider.clone(),
         }
     }
 
     fn verify(&self, certificate: &CertificateDer<'_>, presented: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Rejected> {
-        let intermediates: Vec<_> =
-            presented.iter().chain(&self.intermediates).map(|one| CertificateDer::from(one.as_ref())).collect();
-        let end_entity = EndEntityCert::try_from(certificate)?;
-        let path = end_entity.verify_for_usage(
-            self.algorithms.all,
-            &self.roots.roots,
-            &intermediates,
-            now,
-            Purpose::client_auth(),
-            None,
-            None,
-        )?;
-        let parsed = Certificate::from_der(certificate)?;
-        if !extension::<KeyUsage>(&parsed)?.is_some_and(|usage| usage.digital_signature()) {
-            return Err(Rejected::KeyUsage);
-        }
+        let end_entity = EndEntityCert::try_from(certificate).map_err(Untrusted::from)?;
+        let intermediates = self.authorities.intermediates(presented);
+        let (parsed, path) = self.authorities.path(certificate, &end_entity, &intermediates, now)?;
         let listed = || {
             let crls = self.crls.as_ref()?;
-            crls.look_up(&end_entity, self.algorithms.all, &self.roots.roots, &intermediates, now)
+            crls.look_up(&end_entity, self.authorities.algorithms.all, &self.authorities.roots.roots, &intermediates, now)
         };
         match (&self.ocsp, &self.crls) {
             (Some(ocsp), _) => self.check_revocation(ocsp, &parsed, &path, listed),
@@ -202,14 +161,8 @@ impl ClientVerifier {
         let depth = if self.ocsp_of_intermediates { authorities.len() + 1 } else { 1 };
         let mut below = None;
         for place in 0..depth {
-            let authority = authorities.get(place);
-            let issuer = match authority {
-                Some(authority) => Issuer::new(&sequence(authority.subject())?, &authority.subject_public_key_info())?,
-                None => Issuer::from_anchor(path.anchor())?,
-            };
-            let certificate = below.as_ref().unwrap_or(client);
-            let serial = certificate.tbs_certificate().serial_number().clone();
-            let question = Question { issuer, serial, responder: responder(certificate)? };
+            let authority = authorities.get(place).copied();
+            let question = question(below.as_ref().unwrap_or(client), authority, path).map_err(Untrusted::from)?;
             match ocsp.recall(&question) {
                 Some(decision) => decision?,
                 None => match self.wait_for(ocsp, &question) {
@@ -217,7 +170,8 @@ impl ClientVerifier {
                     Err(failure) => ocsp.without_answer(&question, failure, || if place == 0 { listed() } else { None })?,
                 },
             }
-            below = authority.map(|authority| Certificate::from_der(&authority.der())).transpose()?;
+            let above = authority.map(|authority| Certificate::from_der(&authority.der())).transpose();
+            below = above.map_err(Untrusted::from)?;
         }
         Ok(())
     }
@@ -239,10 +193,9 @@ impl ClientVerifier {
 
 impl fmt::Debug for ClientVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { roots, intermediates, ocsp, anonymous, .. } = self;
+        let Self { authorities, ocsp, anonymous, .. } = self;
         f.debug_struct("ClientVerifier")
-            .field("roots", &roots.len())
-            .field("intermediates", &intermediates.len())
+            .field("authorities", authorities)
             .field("ocsp", &ocsp.is_some())
             .field("anonymous", anonymous)
             .finish_non_exhaustive()
@@ -283,7 +236,7 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
+        verify_tls12_signature(message, cert, dss, &self.authorities.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -292,23 +245,19 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        verify_tls13_signature(message, cert, dss, &self.authorities.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        self.authorities.algorithms.supported_schemes()
     }
 }
 
 /// Why a client certificate is refused.
 #[derive(Debug, thiserror::Error)]
 enum Rejected {
-    #[error("{0}")]
-    Path(#[from] webpki::Error),
-    #[error("malformed: {0}")]
-    Malformed(#[from] der::Error),
-    #[error("its key is not for digital signatures")]
-    KeyUsage,
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
     #[error(transparent)]
     Revocation(#[from] Denied),
 }
@@ -317,14 +266,8 @@ impl Rejected {
     /// Its name in metrics.
     fn name(&self) -> &'static str {
         match self {
-            Self::Path(webpki::Error::UnknownIssuer) => "unknown_issuer",
-            Self::Path(webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. }) => "not_valid_now",
-            Self::Path(_) => "bad_path",
-            Self::Malformed(_) => "malformed",
-            Self::KeyUsage => "key_usage",
-            Self::Revocation(Denied::Revoked) => "revoked",
-            Self::Revocation(Denied::Unknown) => "unknown_to_responder",
-            Self::Revocation(Denied::NoAnswer(_)) => "no_answer",
+            Self::Untrusted(untrusted) => untrusted.name(),
+            Self::Revocation(denied) => denied.name(),
         }
     }
 }
@@ -335,11 +278,9 @@ impl From<Rejected> for CertificateError {
         use webpki::Error;
 
         match rejected {
-            Rejected::Malformed(_) => Self::BadEncoding,
-            Rejected::KeyUsage => Self::InvalidPurpose,
-            Rejected::Revocation(Denied::Revoked) => Self::Revoked,
-            Rejected::Revocation(Denied::Unknown | Denied::NoAnswer(_)) => Self::UnknownRevocationStatus,
-            Rejected::Path(error) => match error {
+            Rejected::Untrusted(Untrusted::Malformed(_)) => Self::BadEncoding,
+            Rejected::Untrusted(Untrusted::KeyUsage) => Self::InvalidPurpose,
+            Rejected::Untrusted(Untrusted::Path(error)) => match error {
                 Error::BadDer | Error::BadDerTime | Error::TrailingData(_) => Self::BadEncoding,
                 Error::CertNotValidYet { time, not_before } => Self::NotValidYetContext { time, not_before },
                 Error::CertExpired { time, not_after } => Self::ExpiredContext { time, not_after },
@@ -350,24 +291,8 @@ impl From<Rejected> for CertificateError {
                 Error::UnsupportedCriticalExtension => Self::UnhandledCriticalExtension,
                 other => Self::Other(OtherError(Arc::new(other))),
             },
+            Rejected::Revocation(Denied::Revoked) => Self::Revoked,
+            Rejected::Revocation(Denied::Unknown | Denied::NoAnswer(_)) => Self::UnknownRevocationStatus,
         }
     }
-}
-
-/// The extension `E` of a certificate.
-fn extension<E: for<'c> Decode<'c, Error = der::Error> + AssociatedOid>(
-    certificate: &Certificate,
-) -> Result<Option<E>, der::Error> {
-    let extensions = certificate.tbs_certificate().extensions().map(Vec::as_slice).unwrap_or_default();
-    let found = extensions.iter().find(|extension| extension.extn_id == E::OID);
-    found.map(|extension| E::from_der(extension.extn_value.as_bytes())).transpose()
-}
-
-/// The first OCSP responder over plain HTTP that a certificate names. RFC 5280, 4.2.2.1 "Authority Information Access".
-fn responder(certificate: &Certificate) -> Result<Option<String>, der::Error> {
-    let Some(access) = extension::<AuthorityInfoAccessSyntax>(certificate)? else { return Ok(None) };
-    Ok(access.0.iter().filter(|one| one.access_method == ID_PKIX_OCSP).find_map(|one| match &one.access_location {
-        GeneralName::UniformResourceIdentifier(uri) if uri.as_str().starts_with("http://") => Some(uri.as_str().to_owned()),
-        _ => None,
-    }))
 }
