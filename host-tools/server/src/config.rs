@@ -1,372 +1,111 @@
-//! The server's configuration: one TOML file. `docs/cdoc2-server.toml` shows every key with its default.
+//! The server's configuration: one TOML file. `docs/capsule-server.toml` and `docs/shares-server.toml` show every key with its default.
 //!
 //! A key that is not known, a value out of range and two values that contradict each other are errors, which name the file, the line and the key.
 //! Relative paths start from the folder of the file.
 
+mod capsules;
+mod common;
 mod duration;
 mod error;
+mod shares;
 
-use std::fmt;
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use capsules::{Capsules, Recipient, Sender};
+pub use common::{CleanUp, Expiry, Limits, Log, LogLevel, Ocsp, OcspPolicy, Operations, Store, TooLong};
 pub use error::Error;
+pub use shares::Shares;
 
-/// Everything that an operator can set.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Where senders put capsules: TLS without client authentication.
-    pub sender: Sender,
-    /// Where recipients fetch capsules: TLS with client certificates.
-    pub recipient: Recipient,
+/// Everything that an operator can set: of a capsule server, or, as `Config<Shares>`, of a shares server.
+#[derive(Clone, Debug)]
+pub struct Config<I = Capsules> {
+    /// What is served to the public, and where.
+    pub interface: I,
     /// Where the operator looks: plain HTTP.
-    #[serde(default)]
     pub operations: Operations,
     /// The database.
     pub store: Store,
-    /// How long capsules are kept.
-    #[serde(default)]
+    /// How long capsules or shares are kept.
     pub expiry: Expiry,
-    /// Revocation of client certificates.
-    #[serde(default)]
+    /// Revocation of recipients' certificates.
     pub ocsp: Ocsp,
     /// What clients may take.
-    #[serde(default)]
     pub limits: Limits,
-    /// Deletion of expired capsules.
-    #[serde(default)]
+    /// Deletion of what has expired.
     pub clean_up: CleanUp,
     /// What is written to standard error.
-    #[serde(default)]
     pub log: Log,
 }
 
-/// The section `[sender]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sender {
-    /// Address and port; port 0 takes a free one.
-    #[serde(default = "sender_address")]
-    pub address: SocketAddr,
-    /// PEM: the server's certificate, then intermediate ones.
-    pub certificate: PathBuf,
-    /// PEM: the private key (PKCS#8, SEC 1 or PKCS#1), not encrypted.
-    pub key: PathBuf,
+/// A configuration of either kind of server.
+#[derive(Clone, Debug)]
+pub enum AnyConfig {
+    /// A capsule server's.
+    Capsules(Config<Capsules>),
+    /// A shares server's.
+    Shares(Config<Shares>),
 }
 
-/// The section `[recipient]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recipient {
-    /// Address and port; port 0 takes a free one.
-    #[serde(default = "recipient_address")]
-    pub address: SocketAddr,
-    /// PEM: the server's certificate, then intermediate ones.
-    pub certificate: PathBuf,
-    /// PEM: the private key (PKCS#8, SEC 1 or PKCS#1), not encrypted.
-    pub key: PathBuf,
-    /// PEM files with the authorities that client certificates must chain to.
-    pub client_authorities: Vec<PathBuf>,
-    /// PEM files with intermediate authorities, for clients that send their own certificate only. Not trusted by themselves.
-    #[serde(default)]
-    pub client_intermediates: Vec<PathBuf>,
-}
-
-/// The section `[operations]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Operations {
-    /// Address and port; port 0 takes a free one. Whoever reaches it can read the metrics.
-    pub address: SocketAddr,
-}
-
-/// The section `[store]`: one of the two.
-#[derive(Clone, Deserialize)]
-#[serde(try_from = "StoreKeys")]
-pub enum Store {
-    /// One file, made if it does not exist.
-    Sqlite {
-        /// The file. Two more appear beside it, with `-wal` and `-shm` after the name.
-        path: PathBuf,
-    },
-    /// A database that several servers may share.
-    Postgresql {
-        /// `postgresql://user@host/database`, or `host=... user=... dbname=...`. May hold a password: never print it.
-        url: String,
-        /// A file whose first line is the password.
-        password_file: Option<PathBuf>,
-        /// PEM files: who may issue the database's certificate. With any the connection is TLS, without it is not.
-        authorities: Vec<PathBuf>,
-    },
-}
-
-impl fmt::Debug for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite { path } => f.debug_struct("Sqlite").field("path", path).finish(),
-            Self::Postgresql { .. } => f.debug_struct("Postgresql").finish_non_exhaustive(),
-        }
-    }
-}
-
-/// `[store]` as it is written.
+/// A file as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StoreKeys {
-    sqlite: Option<PathBuf>,
-    postgresql: Option<String>,
-    password_file: Option<PathBuf>,
+struct File {
+    sender: Option<Sender>,
+    recipient: Option<Recipient>,
+    shares: Option<Shares>,
     #[serde(default)]
-    authorities: Vec<PathBuf>,
+    operations: Operations,
+    store: Store,
+    #[serde(default)]
+    expiry: Expiry,
+    #[serde(default)]
+    ocsp: Ocsp,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
+    clean_up: CleanUp,
+    #[serde(default)]
+    log: Log,
 }
 
-impl TryFrom<StoreKeys> for Store {
-    type Error = &'static str;
-
-    fn try_from(keys: StoreKeys) -> Result<Self, Self::Error> {
-        match keys {
-            StoreKeys { sqlite: None, postgresql: Some(url), password_file, authorities } => {
-                Ok(Self::Postgresql { url, password_file, authorities })
-            }
-            StoreKeys { sqlite: Some(_), postgresql: None, password_file: Some(_), .. } => {
-                Err("password_file goes with postgresql only")
-            }
-            StoreKeys { sqlite: Some(_), postgresql: None, authorities, .. } if !authorities.is_empty() => {
-                Err("authorities goes with postgresql only")
-            }
-            StoreKeys { sqlite: Some(path), postgresql: None, .. } => Ok(Self::Sqlite { path }),
-            _ => Err("name exactly one of sqlite and postgresql"),
-        }
-    }
+/// The sections that not every server has.
+#[derive(Debug)]
+pub struct Sections {
+    sender: Option<Sender>,
+    recipient: Option<Recipient>,
+    shares: Option<Shares>,
 }
 
-/// The section `[expiry]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Expiry {
-    /// For capsules whose sender names no expiry.
-    #[serde(with = "duration")]
-    pub default: Duration,
-    /// The longest that a sender may ask for.
-    #[serde(with = "duration")]
-    pub max: Duration,
-    /// What happens to those who ask for more.
-    pub too_long: TooLong,
+/// A key or a section, and what is wrong with it.
+type Contradiction = (&'static str, &'static str);
+/// Whether something holds that no type says; the key that it is about; what is wrong if it does not.
+type Rule = (bool, &'static str, &'static str);
+
+/// The sections that only one kind of server has.
+pub trait Interface: Sized {
+    /// Picks them.
+    #[doc(hidden)]
+    fn take(sections: Sections) -> Result<Self, Contradiction>;
+
+    /// Every path in them.
+    #[doc(hidden)]
+    fn paths(&mut self) -> Vec<&mut PathBuf>;
+
+    /// What must hold of them, and of limits for their sake.
+    #[doc(hidden)]
+    fn rules(&self, limits: &Limits) -> Vec<Rule>;
 }
 
-/// What happens to a capsule whose sender asks for more than [`Expiry::max`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TooLong {
-    /// It is refused: UC.KTS.01, 4b.
-    Reject,
-    /// It is kept for [`Expiry::max`], and the answer says so: interface 3.1.1, `x-expiry-time-adjusted`.
-    Clamp,
-}
-
-/// The section `[ocsp]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ocsp {
-    /// Whether responders are asked at all. Without, a revoked certificate opens capsules until it expires.
-    pub enabled: bool,
-    /// What happens while no responder answers.
-    pub policy: OcspPolicy,
-    /// For [`OcspPolicy::Grace`]: how long the last good answer is believed after its time.
-    #[serde(with = "duration")]
-    pub grace: Duration,
-    /// The responder to ask instead of the one that certificates name.
-    pub url: Option<String>,
-    /// For one question.
-    #[serde(with = "duration")]
-    pub timeout: Duration,
-    /// How far the responder's clock may be off.
-    #[serde(with = "duration")]
-    pub clock_skew: Duration,
-    /// Whether questions carry a nonce (RFC 9654). An answer without one is taken all the same: many responders answer from stock.
-    pub nonce: bool,
-    /// Questions at the same time, and handshakes that wait for them. While there are so many, `policy` decides about further ones.
-    pub pending: usize,
-}
-
-/// What happens while no OCSP responder answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OcspPolicy {
-    /// Nobody gets in.
-    Hard,
-    /// Whoever was good lately gets in.
-    Grace,
-    /// Everybody gets in who is not known to be revoked.
-    Soft,
-}
-
-/// The section `[limits]`.
-///
-/// "An address" is one of IPv4, or a /64 of IPv6: what one customer of a provider has. A rate of 0 is no limit.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Connections of each listener at the same time. Further ones wait in the system's queue.
-    pub connections: usize,
-    /// Connections that the system queues before it refuses them.
-    pub backlog: u32,
-    /// Handshakes an address may begin in a second, in the long run.
-    pub handshakes_per_second: u32,
-    /// Handshakes an address may begin at once.
-    pub handshake_burst: u32,
-    /// Requests an address may send in a second, in the long run. More get the status 429.
-    pub requests_per_second: u32,
-    /// Requests an address may send at once.
-    pub request_burst: u32,
-    /// From the connection to the end of the TLS handshake, OCSP included.
-    #[serde(with = "duration")]
-    pub handshake_timeout: Duration,
-    /// From a request's first octet to the end of its header; also how long a connection may be idle between requests.
-    #[serde(with = "duration")]
-    pub header_timeout: Duration,
-    /// From the end of a request's header to the end of its body.
-    #[serde(with = "duration")]
-    pub body_timeout: Duration,
-    /// From a connection to its end; the request that was begun is finished. Bounds for how long a certificate is believed after its check.
-    #[serde(with = "duration")]
-    pub connection_lifetime: Duration,
-    /// For the database's answer.
-    #[serde(with = "duration")]
-    pub store_timeout: Duration,
-    /// For requests that were accepted when the server is told to stop.
-    #[serde(with = "duration")]
-    pub shutdown_timeout: Duration,
-    /// Octets of a request's body.
-    pub body_len: usize,
-    /// Octets of a request's header.
-    pub header_len: usize,
-    /// Fields of a request's header.
-    pub header_fields: usize,
-}
-
-/// The section `[clean_up]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CleanUp {
-    /// From the end of one clean-up to the next.
-    #[serde(with = "duration")]
-    pub interval: Duration,
-    /// Capsules deleted in one transaction. Batches follow one another until nothing expired is left.
-    pub batch: u32,
-}
-
-/// The section `[log]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Log {
-    /// The least important lines that are written.
-    pub level: LogLevel,
-}
-
-/// How talkative the log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// What needs somebody's attention.
-    Error,
-    /// What may need it.
-    Warn,
-    /// A line for each request.
-    Info,
-    /// Connections and handshakes, too.
-    Debug,
-    /// Everything that this server says.
-    Trace,
-}
-
-fn sender_address() -> SocketAddr {
-    (Ipv6Addr::UNSPECIFIED, 8443).into()
-}
-
-fn recipient_address() -> SocketAddr {
-    (Ipv6Addr::UNSPECIFIED, 8444).into()
-}
-
-impl Default for Operations {
-    fn default() -> Self {
-        Self { address: (Ipv4Addr::LOCALHOST, 8445).into() }
-    }
-}
-
-impl Default for Expiry {
-    /// What the existing capsule server ships with: three years, and at most five.
-    fn default() -> Self {
-        Self { default: days(1095), max: days(1825), too_long: TooLong::Reject }
-    }
-}
-
-impl Default for Ocsp {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            policy: OcspPolicy::Hard,
-            grace: days(1),
-            url: None,
-            timeout: Duration::from_secs(5),
-            clock_skew: Duration::from_secs(60),
-            nonce: true,
-            pending: 128,
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 16_384,
-            backlog: 1024,
-            handshakes_per_second: 20,
-            handshake_burst: 100,
-            requests_per_second: 50,
-            request_burst: 200,
-            handshake_timeout: Duration::from_secs(15),
-            header_timeout: Duration::from_secs(30),
-            body_timeout: Duration::from_secs(10),
-            connection_lifetime: Duration::from_secs(600),
-            store_timeout: Duration::from_secs(10),
-            shutdown_timeout: Duration::from_secs(20),
-            body_len: 16 * 1024,
-            header_len: 16 * 1024,
-            header_fields: 64,
-        }
-    }
-}
-
-impl Default for CleanUp {
-    fn default() -> Self {
-        Self { interval: Duration::from_secs(60), batch: 1000 }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { level: LogLevel::Info }
-    }
-}
-
-const fn days(count: u64) -> Duration {
-    Duration::from_secs(count * 24 * 60 * 60)
-}
-
-impl Config {
+impl<I: Interface> Config<I> {
     /// Reads a file and checks it. Files that it names are not opened.
     ///
     /// # Errors
-    /// The file cannot be read, is not TOML, or says what cannot be.
+    /// The file cannot be read, is not TOML, is of another kind of server, or says what cannot be.
     pub fn read(file: &Path) -> Result<Self, Error> {
-        let text = fs::read_to_string(file).map_err(|error| Error::unreadable(file, &error))?;
-        Self::parse(&text, file)
+        Self::parse(&text(file)?, file)
     }
 
     /// Takes `text` as the content of `file`, which need not exist.
@@ -374,77 +113,53 @@ impl Config {
     /// # Errors
     /// As [`Config::read`].
     pub fn parse(text: &str, file: &Path) -> Result<Self, Error> {
-        let mut config: Self = toml::from_str(text).map_err(|error| Error::malformed(file, text, &error))?;
-        config.check().map_err(|(key, what)| Error::contradiction(file, key, what))?;
+        Self::of(File::parse(text, file)?, file)
+    }
+
+    fn of(parsed: File, file: &Path) -> Result<Self, Error> {
+        let File { sender, recipient, shares, operations, store, expiry, ocsp, limits, clean_up, log } = parsed;
+        let wrong = |(key, what)| Error::contradiction(file, key, what);
+        let interface = I::take(Sections { sender, recipient, shares }).map_err(wrong)?;
+        let mut config = Self { interface, operations, store, expiry, ocsp, limits, clean_up, log };
+        config.check().map_err(wrong)?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        for path in config.paths() {
+        for path in config.interface.paths().into_iter().chain(config.store.paths()) {
             *path = folder.join(&*path);
         }
         Ok(config)
     }
 
-    /// Every path in it.
-    fn paths(&mut self) -> Vec<&mut PathBuf> {
-        let Self { sender, recipient, store, .. } = self;
-        let mut paths = vec![&mut sender.certificate, &mut sender.key, &mut recipient.certificate, &mut recipient.key];
-        paths.extend(recipient.client_authorities.iter_mut().chain(&mut recipient.client_intermediates));
-        match store {
-            Store::Sqlite { path } => paths.push(path),
-            Store::Postgresql { password_file, authorities, .. } => {
-                paths.extend(password_file);
-                paths.extend(authorities);
-            }
-        }
-        paths
-    }
-
-    /// What no type says. The key, and what is wrong with it.
-    fn check(&self) -> Result<(), (&'static str, &'static str)> {
-        let Self { recipient, expiry, ocsp, limits, clean_up, .. } = self;
-        let rules = [
-            (
-                !recipient.client_authorities.is_empty(),
-                "recipient.client_authorities",
-                "name at least one file: without, no client gets in",
-            ),
-            (expiry.default >= Duration::from_secs(1), "expiry.default", "must be a second or more"),
-            (expiry.default <= expiry.max, "expiry.default", "must not be longer than expiry.max"),
-            (expiry.max <= days(36_500), "expiry.max", "must not be longer than 36500d"),
-            (!ocsp.timeout.is_zero(), "ocsp.timeout", "must be longer than nothing"),
-            ((1..=256).contains(&ocsp.pending), "ocsp.pending", "must be from 1 to 256: a waiting handshake holds a thread"),
-            (limits.connections > 0, "limits.connections", "must be 1 or more"),
-            (limits.backlog > 0, "limits.backlog", "must be 1 or more"),
-            (
-                limits.handshakes_per_second == 0 || limits.handshake_burst > 0,
-                "limits.handshake_burst",
-                "must be 1 or more; for no limit set limits.handshakes_per_second = 0",
-            ),
-            (
-                limits.requests_per_second == 0 || limits.request_burst > 0,
-                "limits.request_burst",
-                "must be 1 or more; for no limit set limits.requests_per_second = 0",
-            ),
-            (!limits.handshake_timeout.is_zero(), "limits.handshake_timeout", "must be longer than nothing"),
-            (!limits.header_timeout.is_zero(), "limits.header_timeout", "must be longer than nothing"),
-            (!limits.body_timeout.is_zero(), "limits.body_timeout", "must be longer than nothing"),
-            (!limits.connection_lifetime.is_zero(), "limits.connection_lifetime", "must be longer than nothing"),
-            (!limits.store_timeout.is_zero(), "limits.store_timeout", "must be longer than nothing"),
-            (
-                limits.body_len >= MIN_BODY_LEN,
-                "limits.body_len",
-                "must be 8192 or more: the longest capsule of the interface takes that",
-            ),
-            (limits.header_len >= 8192, "limits.header_len", "must be 8192 or more"),
-            (limits.header_fields >= 16, "limits.header_fields", "must be 16 or more"),
-            (!clean_up.interval.is_zero(), "clean_up.interval", "must be longer than nothing"),
-            (clean_up.batch > 0, "clean_up.batch", "must be 1 or more"),
-        ];
-        rules.into_iter().try_for_each(|(holds, key, what)| if holds { Ok(()) } else { Err((key, what)) })
+    fn check(&self) -> Result<(), Contradiction> {
+        let Self { interface, expiry, ocsp, limits, clean_up, .. } = self;
+        let rules = interface.rules(limits).into_iter().chain(expiry.rules()).chain(ocsp.rules());
+        let mut rules = rules.chain(limits.rules()).chain(clean_up.rules());
+        rules.try_for_each(|(holds, key, what)| if holds { Ok(()) } else { Err((key, what)) })
     }
 }
 
-/// Two fields of 2100 octets in base64, names and white space.
-const MIN_BODY_LEN: usize = 8192;
+impl AnyConfig {
+    /// Reads a file and checks it: a shares server's, if it has the section `[shares]`.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn read(file: &Path) -> Result<Self, Error> {
+        let parsed = File::parse(&text(file)?, file)?;
+        match parsed.shares {
+            Some(_) => Config::of(parsed, file).map(Self::Shares),
+            None => Config::of(parsed, file).map(Self::Capsules),
+        }
+    }
+}
+
+impl File {
+    fn parse(text: &str, file: &Path) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| Error::malformed(file, text, &error))
+    }
+}
+
+fn text(file: &Path) -> Result<String, Error> {
+    fs::read_to_string(file).map_err(|error| Error::unreadable(file, &error))
+}
 
 #[cfg(test)]
 mod tests {
@@ -469,10 +184,10 @@ mod tests {
     #[test]
     fn the_least_that_is_needed() {
         let config = parse(LEAST).unwrap();
-        assert_eq!(config.sender.address.port(), 8443);
-        assert_eq!(config.sender.certificate, Path::new("/srv/cdoc2/server.pem"));
-        assert_eq!(config.sender.key, Path::new("/etc/cdoc2/server.key"));
-        assert_eq!(config.recipient.client_authorities, [Path::new("/srv/cdoc2/authority.pem")]);
+        assert_eq!(config.interface.sender.address.port(), 8443);
+        assert_eq!(config.interface.sender.certificate, Path::new("/srv/cdoc2/server.pem"));
+        assert_eq!(config.interface.sender.key, Path::new("/etc/cdoc2/server.key"));
+        assert_eq!(config.interface.recipient.client_authorities, [Path::new("/srv/cdoc2/authority.pem")]);
         assert!(config.operations.address.ip().is_loopback());
         assert!(matches!(config.store, Store::Sqlite { path } if path == Path::new("/srv/cdoc2/capsules.sqlite")));
         assert!(config.ocsp.enabled && config.ocsp.policy == OcspPolicy::Hard);
@@ -534,7 +249,7 @@ mod tests {
 
     #[test]
     fn file_that_is_missing_is_named() {
-        let error = Config::read(Path::new("/nonexistent/server.toml")).unwrap_err().to_string();
+        let error = Config::<Shares>::read(Path::new("/nonexistent/server.toml")).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/server.toml: cannot be read"), "{error}");
     }
 }

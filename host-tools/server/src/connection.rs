@@ -22,9 +22,9 @@ use tower::Service as _;
 
 use crate::capsules::Recipient;
 use crate::config::Limits;
+use crate::current::Current;
 use crate::metrics::{self, Handshake};
 use crate::small_reads::SmallReads;
-use crate::tls::Tls;
 
 /// What a connection knows about its client. Every request carries it.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Group {
 pub(crate) struct Service {
     pub(crate) name: &'static str,
     /// `None`: plain HTTP.
-    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) tls: Option<Arc<Current<ServerConfig>>>,
     pub(crate) router: Router,
     pub(crate) limits: Arc<Limits>,
     pub(crate) group: Group,
@@ -87,7 +87,7 @@ impl Service {
             return self.requests(stream, Client { address, has_certificate: false, recipient: None }).await;
         };
         // In a box, since a handshake takes more memory than what comes after it, and gives it back.
-        let Some(stream) = Box::pin(self.handshake(tls.current(), stream, address)).await else { return };
+        let Some(stream) = Box::pin(self.handshake(tls.get(), stream, address)).await else { return };
         let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let recipient = certificate.and_then(Recipient::of);
         let client = Client { address, has_certificate: certificate.is_some(), recipient };

@@ -7,12 +7,13 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use cdoc2_server::{Addresses, Config, Server, StartError, config, log};
+use cdoc2_server::config::{AnyConfig, Capsules, Shares};
+use cdoc2_server::{Config, Kind, Server, StartError, config, log};
 use clap::{Parser, Subcommand};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The CDOC2 capsule server.
+/// The CDOC2 servers: of capsules, and of key shares.
 #[derive(Parser)]
 #[command(
     version,
@@ -26,16 +27,23 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Serve capsules until SIGTERM or SIGINT. SIGHUP loads certificates and keys anew.
-    Capsule(File),
-    /// Check a configuration, the files it names, and that the database answers.
-    CheckConfig(File),
-}
-
-#[derive(clap::Args)]
-struct File {
-    /// The configuration.
-    #[arg(long, value_name = "FILE", default_value = "/etc/cdoc2/cdoc2-server.toml")]
-    config: PathBuf,
+    Capsule {
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = "/etc/cdoc2/capsule-server.toml")]
+        config: PathBuf,
+    },
+    /// Serve key shares until SIGTERM or SIGINT. SIGHUP loads certificates, keys and authorities anew.
+    Shares {
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = "/etc/cdoc2/shares-server.toml")]
+        config: PathBuf,
+    },
+    /// Check a configuration of either server, the files it names, and that the database answers.
+    CheckConfig {
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 /// What ends the program early, for standard error.
@@ -64,8 +72,9 @@ impl From<io::Error> for Fault {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Capsule(File { config }) => capsule(&config),
-        Command::CheckConfig(File { config }) => check_config(&config),
+        Command::Capsule { config } => serve::<Capsules>(&config),
+        Command::Shares { config } => serve::<Shares>(&config),
+        Command::CheckConfig { config } => check_config(&config),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,8 +85,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn capsule(file: &Path) -> Result<(), Fault> {
-    let config = Config::read(file)?;
+fn serve<K: Kind>(file: &Path) -> Result<(), Fault> {
+    let config = Config::<K>::read(file)?;
     // Nothing else in this process has a log.
     let _ = log::install(&config.log);
     raise_file_limit();
@@ -85,7 +94,7 @@ fn capsule(file: &Path) -> Result<(), Fault> {
         // Before the server: a signal that comes early must not kill it half way.
         let (mut terminate, mut interrupt, mut hangup) = signals()?;
         let server = Server::start(config).await?;
-        announce(server.addresses())?;
+        announce(&server)?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
@@ -105,8 +114,11 @@ fn capsule(file: &Path) -> Result<(), Fault> {
 }
 
 fn check_config(file: &Path) -> Result<(), Fault> {
-    let config = Config::read(file)?;
-    runtime()?.block_on(Server::check(&config))?;
+    let runtime = runtime()?;
+    match AnyConfig::read(file)? {
+        AnyConfig::Capsules(config) => runtime.block_on(Server::check(&config)),
+        AnyConfig::Shares(config) => runtime.block_on(Server::check(&config)),
+    }?;
     println!("{}: sound", file.display());
     Ok(())
 }
@@ -120,10 +132,9 @@ fn signals() -> io::Result<(Signal, Signal, Signal)> {
 }
 
 /// The line that says: ready, and where.
-fn announce(addresses: Addresses) -> io::Result<()> {
-    let Addresses { sender, recipient, operations } = addresses;
+fn announce<K: Kind>(server: &Server<K>) -> io::Result<()> {
     let mut output = io::stdout().lock();
-    writeln!(output, r#"{{"sender":"{sender}","recipient":"{recipient}","operations":"{operations}"}}"#)?;
+    writeln!(output, "{}", serde_json::to_string(&server.addresses())?)?;
     output.flush()
 }
 

@@ -1,4 +1,4 @@
-//! What Prometheus sees. `docs/capsule-server.md` says what each metric is for.
+//! What Prometheus sees. `docs/capsule-server.md` and `docs/shares-server.md` say what each metric is for.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -19,6 +19,7 @@ const STORE_ERRORS: &str = "cdoc2_store_errors_total";
 const OLDEST_EXPIRED: &str = "cdoc2_oldest_expired_seconds";
 const CERTIFICATE_EXPIRY: &str = "cdoc2_certificate_not_after_seconds";
 const RELOADS: &str = "cdoc2_reloads_total";
+const TICKETS: &str = "cdoc2_tickets_total";
 
 /// From what a look-up in memory takes to what no client waits for.
 const BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -48,9 +49,10 @@ fn describe() {
     describe_histogram!(HANDSHAKE_DURATION, Unit::Seconds, "TLS handshakes that were done, revocation check included");
     describe_histogram!(STORE_DURATION, Unit::Seconds, "Answers of the database, by operation");
     describe_counter!(STORE_ERRORS, "Operations that the database did not do, by operation and error");
-    describe_gauge!(OLDEST_EXPIRED, Unit::Seconds, "For how long the oldest capsule is expired that is not deleted yet");
+    describe_gauge!(OLDEST_EXPIRED, Unit::Seconds, "For how long the oldest of what expired waits to be deleted");
     describe_gauge!(CERTIFICATE_EXPIRY, Unit::Seconds, "When the server's certificate expires, in seconds since 1970");
     describe_counter!(RELOADS, "Attempts to load certificates and keys anew, by result: done, failed");
+    describe_counter!(TICKETS, "Requests for shares, by outcome: accepted, or why not");
 }
 
 pub(crate) fn request_answered(listener: &'static str, method: &'static str, route: &str, status: u16, duration: Duration) {
@@ -113,4 +115,8 @@ pub(crate) fn certificate_not_after(listener: &'static str, seconds: f64) {
 
 pub(crate) fn reloaded(done: bool) {
     counter!(RELOADS, "result" => if done { "done" } else { "failed" }).increment(1);
+}
+
+pub(crate) fn ticket(outcome: &'static str) {
+    counter!(TICKETS, "outcome" => outcome).increment(1);
 }

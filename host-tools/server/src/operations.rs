@@ -59,7 +59,7 @@ async fn readyz(State(operations): State<Arc<Operations>>) -> (StatusCode, Json<
 }
 
 async fn render(State(operations): State<Arc<Operations>>) -> Result<Response, Refusal> {
-    let handle = operations.metrics.as_ref().ok_or(Refusal::NotFound)?;
+    let handle = operations.metrics.as_ref().ok_or(Refusal::NotFound("this process counts elsewhere"))?;
     let now = ExpiryTime::try_from(SystemTime::now()).map_err(|_| Refusal::Unavailable)?;
     // A database that does not answer shows in the metrics; it must not hide them.
     if let Ok(oldest) = operations.store.oldest_expired(now).await {

@@ -14,12 +14,12 @@ use serde::Serialize;
 pub(crate) enum Refusal {
     /// The request is wrong; the text tells the sender what in it.
     BadRequest(Cow<'static, str>),
-    /// The client showed no certificate.
-    NoCertificate,
-    /// No such capsule, or somebody else's: the two look alike.
-    NotFound,
-    /// The path is known, but not with this method, or not on this port.
-    MethodNotAllowed,
+    /// The client does not show what says who it is; the text names it.
+    Unauthorized(&'static str),
+    /// Nothing there, or somebody else's: the two look alike.
+    NotFound(&'static str),
+    /// The path is known, but not with this method, or not on this port; the text says what is.
+    MethodNotAllowed(&'static str),
     /// The body did not come in time.
     TooSlow,
     /// The body is longer than this many octets.
@@ -41,9 +41,9 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::NoCertificate => StatusCode::UNAUTHORIZED,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -55,11 +55,7 @@ impl Refusal {
     fn text(self) -> Cow<'static, str> {
         match self {
             Self::BadRequest(what) => what,
-            Self::NoCertificate => "a client certificate is needed".into(),
-            Self::NotFound => "there is no such capsule for this certificate".into(),
-            Self::MethodNotAllowed => {
-                "senders POST /key-capsules on their port, recipients GET /key-capsules/{transactionId} on theirs".into()
-            }
+            Self::Unauthorized(what) | Self::NotFound(what) | Self::MethodNotAllowed(what) => what.into(),
             Self::TooSlow => "the body did not come in time".into(),
             Self::TooLong(limit) => format!("the body is longer than {limit} octets").into(),
             Self::NotJson => "Content-Type must be application/json".into(),

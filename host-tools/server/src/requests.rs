@@ -29,6 +29,10 @@ impl Requests {
     }
 }
 
+/// Why a request was refused, where the client is not told: an extension of the answer, for its line in the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reason(pub(crate) &'static str);
+
 /// The middleware.
 pub(crate) async fn observe(
     State(requests): State<Arc<Requests>>,
@@ -59,6 +63,7 @@ pub(crate) async fn observe(
         method,
         route,
         status,
+        reason = response.extensions().get().map(|Reason(reason)| reason),
         duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
         peer = %client.address,
         request_id = id,

@@ -1,16 +1,16 @@
-//! TLS 1.3 for both listeners, and certificates that can be replaced while the server runs.
+//! TLS 1.3 for the public listeners, and the files that it needs.
 //!
 //! There are no session tickets and no resumption: a resumed session would skip the client certificate's revocation check, and a stolen ticket key would
 //! open recorded sessions. Every handshake is a full one.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use der::Decode as _;
 use revocation::ocsp::NonceRule;
-use revocation::{ClientVerifier, Ocsp, Policy, Settings};
+use revocation::{Ocsp, Policy, Settings};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as provider;
@@ -22,64 +22,26 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::runtime::Handle;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::config::{self, Config, OcspPolicy};
+use crate::config::{self, OcspPolicy};
 use crate::metrics;
 use crate::server::StartError;
 
-/// What a listener offers at the moment.
-#[derive(Debug)]
-pub(crate) struct Tls(RwLock<Arc<ServerConfig>>);
-
-impl Tls {
-    pub(crate) fn new(config: Arc<ServerConfig>) -> Self {
-        Self(RwLock::new(config))
-    }
-
-    pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn replace(&self, config: Arc<ServerConfig>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
-    }
-}
-
-/// Both listeners' settings, made of files.
-pub(crate) struct Loaded {
-    pub(crate) sender: Arc<ServerConfig>,
-    pub(crate) recipient: Arc<ServerConfig>,
-}
-
-impl Loaded {
-    /// Reads every file that TLS needs. It blocks.
-    ///
-    /// # Errors
-    /// The first file that cannot be used.
-    pub(crate) fn read(config: &Config, ocsp: Option<Ocsp>) -> Result<Self, StartError> {
-        let Config { sender, recipient, .. } = config;
-        let provider = Arc::new(crypto_provider());
-        let sender_key = certified_key("sender", &sender.certificate, &sender.key, &provider)?;
-        let recipient_key = certified_key("recipient", &recipient.certificate, &recipient.key, &provider)?;
-        let verifier = client_verifier(recipient, ocsp, config.ocsp.pending, &provider)?;
-        Ok(Self {
-            sender: server_config(sender_key, None, &provider)?,
-            recipient: server_config(recipient_key, Some(verifier), &provider)?,
-        })
-    }
-}
-
-/// aws-lc-rs. Key exchange is hybrid with ML-KEM for clients that can: a capsule is to stay secret from whoever records it today.
-fn crypto_provider() -> CryptoProvider {
+/// aws-lc-rs. Key exchange is hybrid with ML-KEM for clients that can: capsules and shares are to stay secret from whoever records them today.
+pub(crate) fn crypto_provider() -> CryptoProvider {
     use provider::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
     CryptoProvider { kx_groups: vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1], ..provider::default_provider() }
 }
 
-fn server_config(
-    key: CertifiedKey,
+/// What `listener` offers, with the certificate and the key in these files. With a verifier, clients are asked for certificates.
+pub(crate) fn server_config(
+    listener: &'static str,
+    chain: &Path,
+    key: &Path,
     verifier: Option<Arc<dyn ClientCertVerifier>>,
-    provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<ServerConfig>, StartError> {
-    let builder = ServerConfig::builder_with_provider(provider.clone())
+    let provider = Arc::new(crypto_provider());
+    let key = certified_key(listener, chain, key, &provider)?;
+    let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| StartError::new(format!("TLS 1.3: {error}")))?;
     let builder = match verifier {
@@ -93,32 +55,26 @@ fn server_config(
     Ok(Arc::new(config))
 }
 
-/// Verifies client certificates: UC.KTS.04. Clients without one get as far as the answer 401.
-fn client_verifier(
-    recipient: &config::Recipient,
-    ocsp: Option<Ocsp>,
-    max_waiting: usize,
-    provider: &CryptoProvider,
-) -> Result<Arc<dyn ClientCertVerifier>, StartError> {
+/// The authorities in PEM files.
+pub(crate) fn roots(files: &[PathBuf]) -> Result<RootCertStore, StartError> {
     let mut roots = RootCertStore::empty();
-    for file in &recipient.client_authorities {
+    for file in files {
         for certificate in certificates(file)? {
             roots
                 .add(certificate)
                 .map_err(|error| fault(file, format_args!("holds what is no certificate of an authority: {error}")))?;
         }
     }
-    let mut intermediates = Vec::new();
-    for file in &recipient.client_intermediates {
-        intermediates.extend(certificates(file)?);
+    Ok(roots)
+}
+
+/// The certificates in PEM files.
+pub(crate) fn all_certificates(files: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, StartError> {
+    let mut all = Vec::new();
+    for file in files {
+        all.extend(certificates(file)?);
     }
-    let mut builder =
-        ClientVerifier::builder(roots, provider).intermediates(intermediates).allow_anonymous().max_waiting(max_waiting);
-    if let Some(ocsp) = ocsp {
-        builder = builder.ocsp(ocsp);
-    }
-    let verifier = builder.build().map_err(|error| StartError::new(format!("recipient: {error}")))?;
-    Ok(Arc::new(verifier))
+    Ok(all)
 }
 
 /// What asks responders, on the runtime that this is called in. It remembers answers, so there is one for as long as the server runs.

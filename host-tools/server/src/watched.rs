@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cdoc2_api::{ExpiryTime, TransactionId};
+use cdoc2_api::{ExpiryTime, Nonce, ShareId, TransactionId};
 
 use crate::metrics;
-use crate::store::{Answer, Error, Store, StoredCapsule};
+use crate::store::{Answer, Error, Store, StoredCapsule, StoredShare};
 
 /// A store that answers within a time, or is not available.
 #[derive(Clone, Debug)]
@@ -22,6 +22,22 @@ impl Watched {
 
     pub(crate) async fn capsule(&self, id: &TransactionId, now: ExpiryTime) -> Result<Option<StoredCapsule>, Error> {
         self.watch("capsule", self.store.capsule(id, now)).await
+    }
+
+    pub(crate) async fn put_share(&self, id: &ShareId, stored: &StoredShare) -> Result<(), Error> {
+        self.watch("put_share", self.store.put_share(id, stored)).await
+    }
+
+    pub(crate) async fn share(&self, id: &ShareId, now: ExpiryTime) -> Result<Option<StoredShare>, Error> {
+        self.watch("share", self.store.share(id, now)).await
+    }
+
+    pub(crate) async fn put_nonce(&self, id: &ShareId, nonce: &Nonce, expiry: ExpiryTime) -> Result<(), Error> {
+        self.watch("put_nonce", self.store.put_nonce(id, nonce, expiry)).await
+    }
+
+    pub(crate) async fn take_nonce(&self, id: &ShareId, nonce: &Nonce, now: ExpiryTime) -> Result<bool, Error> {
+        self.watch("take_nonce", self.store.take_nonce(id, nonce, now)).await
     }
 
     pub(crate) async fn oldest_expired(&self, now: ExpiryTime) -> Result<Option<ExpiryTime>, Error> {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cdoc2_server::{Addresses, Config, Server};
+use cdoc2_server::{CapsuleAddresses, Config, Server};
 use tokio::sync::Mutex;
 
 use crate::Error;
@@ -15,7 +15,7 @@ use crate::background::Spawner;
 pub struct CapsuleServer {
     file: PathBuf,
     config: Config,
-    addresses: Addresses,
+    addresses: CapsuleAddresses,
     running: Arc<Mutex<Option<Server>>>,
     spawner: Spawner,
 }
@@ -25,8 +25,8 @@ impl CapsuleServer {
     pub(crate) fn start_new(file: PathBuf, mut config: Config, spawner: Spawner) -> Result<Self, Error> {
         let server = start(&spawner, config.clone())?;
         let addresses = server.addresses();
-        config.sender.address = addresses.sender;
-        config.recipient.address = addresses.recipient;
+        config.interface.sender.address = addresses.sender;
+        config.interface.recipient.address = addresses.recipient;
         config.operations.address = addresses.operations;
         Ok(Self { file, config, addresses, running: Arc::new(Mutex::new(Some(server))), spawner })
     }
@@ -39,7 +39,7 @@ impl CapsuleServer {
 
     /// Where it listens, or will when it is started again.
     #[must_use]
-    pub fn addresses(&self) -> Addresses {
+    pub fn addresses(&self) -> CapsuleAddresses {
         self.addresses
     }
 

@@ -7,6 +7,7 @@ mod limits;
 mod operations;
 mod program;
 mod routes;
+mod shares;
 mod stopping;
 mod support;
 mod tls;

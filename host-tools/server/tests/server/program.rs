@@ -47,7 +47,65 @@ fn configurations_are_checked() {
     assert_eq!(exit, 1);
     assert!(text.contains("is not the key of the certificate in"), "{text}");
     assert_eq!(program("capsule", &files).output().unwrap().status.code(), Some(1));
+    files.renew();
+    assert_eq!(check(&files, &sound), (0, String::new()));
+    // Of a server of the other kind.
+    let output = program("shares", &files).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text.contains("server.toml: [sender] belongs to a capsule server: run `cdoc2-server capsule`"), "{text}");
     assert_eq!(Command::new(env!("CARGO_BIN_EXE_cdoc2-server")).arg("capsules").output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn configurations_of_shares_servers_are_checked() {
+    let files = Files::new();
+    let sound = files.shares_text("");
+    assert_eq!(check(&files, &sound), (0, String::new()));
+    let output = program("capsule", &files).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text.contains("server.toml: [shares] belongs to a shares server: run `cdoc2-server shares`"), "{text}");
+    for (what, text, code, told) in [
+        ("neither", "[store]\nsqlite = \"a\"".to_owned(), 3, "[sender] is missing"),
+        ("both", format!("{sound}\n[sender]\ncertificate = \"server.pem\"\nkey = \"server.key\""), 3, "[sender] belongs to"),
+        ("no authority", sound.replace("\"authority.pem\"", ""), 3, "shares.authorities name at least one file"),
+        ("no address", sound.replace("https:", "http:"), 3, "url: a server's address begins with https://"),
+        ("no url", sound.replace("url =", "# url ="), 3, "missing field `url`"),
+        (
+            "a nonce for ever",
+            files.shares_text("").replace("url =", "nonce_lifetime = \"2h\"\nurl ="),
+            3,
+            "shares.nonce_lifetime must",
+        ),
+        ("short headers", files.shares_text("[limits]\nheader_len = 8192"), 3, "limits.header_len must be 16384 or more"),
+        ("a file that is missing", sound.replace("\"authority.pem\"", "\"missing.pem\""), 1, "missing.pem cannot be read"),
+        ("a key for an authority", sound.replace("\"authority.pem\"", "\"server.key\""), 1, "server.key holds no certificate"),
+        ("a database without its folder", sound.replace("shares.sqlite", "missing/shares.sqlite"), 1, "store: "),
+    ] {
+        let (exit, text) = check(&files, &text);
+        assert_eq!(exit, code, "{what}: {text}");
+        assert!(text.starts_with("cdoc2-server: ") && text.contains(told), "{what}: {text}");
+    }
+}
+
+#[test]
+fn shares_are_served_until_it_is_told_to_stop() {
+    let files = Files::new();
+    fs::write(files.path("server.toml"), files.shares_text("")).unwrap();
+    let mut child = program("shares", &files).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let addresses: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let shares: SocketAddr = addresses["shares"].as_str().unwrap().parse().unwrap();
+    assert!(addresses["operations"].is_string());
+    let mut http = Http::new(tls(shares, client_config(&files.authority, None, &[&TLS13])).unwrap());
+    assert_eq!(http.get("/key-shares").status, 405);
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(log.lines().any(|line| line.contains("\"listener\":\"shares\"") && line.contains("listening")), "{log}");
 }
 
 /// The program while it serves.

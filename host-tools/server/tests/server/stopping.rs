@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::thread;
 
 use cdoc2_api::CapsuleType;
+use cdoc2_server::{Config, Server};
 use rcgen::PKCS_ECDSA_P384_SHA384;
 
 use super::support::Bed;
@@ -82,10 +83,10 @@ fn another_server_can_follow_on_the_same_port() {
     assert_eq!(http.get("/key-capsules").status, 405);
     let old = bed.addresses;
     bed.runtime.block_on(bed.server.take().unwrap().shutdown());
-    let mut config = bed.files.parse(&bed.files.text(""));
-    config.sender.address = old.sender;
-    config.recipient.address = old.recipient;
+    let mut config: Config = bed.files.parse(&bed.files.text(""));
+    config.interface.sender.address = old.sender;
+    config.interface.recipient.address = old.recipient;
     config.operations.address = old.operations;
-    bed.server = Some(bed.runtime.block_on(cdoc2_server::Server::start(config)).unwrap());
+    bed.server = Some(bed.runtime.block_on(Server::start(config)).unwrap());
     assert_eq!(bed.sender().get("/key-capsules").status, 405);
 }

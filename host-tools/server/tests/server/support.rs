@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cdoc2_api::{Capsule, CapsuleType};
-use cdoc2_server::{Addresses, Config, Server};
+use cdoc2_server::config::Interface;
+use cdoc2_server::{CapsuleAddresses, Config, Server};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SignatureAlgorithm,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SignatureAlgorithm, SigningKey as _,
 };
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -65,7 +66,17 @@ impl Authority {
         parameters.use_authority_key_identifier_extension = true;
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.extended_key_usages = vec![usage];
+        self.certify(&parameters, key)
+    }
+
+    /// A certificate with nothing added to `parameters`.
+    pub(crate) fn certify(&self, parameters: &CertificateParams, key: KeyPair) -> Identity {
         Identity { certificate: parameters.signed_by(&key, &self.issuer).unwrap().der().clone(), key }
+    }
+
+    /// ECDSA with SHA-384 over `octets`, in DER.
+    pub(crate) fn sign(&self, octets: &[u8]) -> Vec<u8> {
+        self.issuer.key().sign(octets).unwrap()
     }
 
     pub(crate) fn server(&self) -> Identity {
@@ -153,7 +164,28 @@ impl Files {
         identity.certificate
     }
 
-    /// The configuration, with further sections.
+    /// A shares server's configuration, with further sections.
+    pub(crate) fn shares_text(&self, more: &str) -> String {
+        format!(
+            r#"
+            [shares]
+            address = "127.0.0.1:0"
+            certificate = "server.pem"
+            key = "server.key"
+            url = "https://localhost:8443"
+            authorities = ["authority.pem"]
+            [operations]
+            address = "127.0.0.1:0"
+            [store]
+            sqlite = "shares.sqlite"
+            [ocsp]
+            enabled = false
+            {more}
+            "#
+        )
+    }
+
+    /// A capsule server's configuration, with further sections.
     pub(crate) fn text(&self, more: &str) -> String {
         format!(
             r#"
@@ -177,7 +209,7 @@ impl Files {
         )
     }
 
-    pub(crate) fn parse(&self, text: &str) -> Config {
+    pub(crate) fn parse<I: Interface>(&self, text: &str) -> Config<I> {
         Config::parse(text, &self.path("server.toml")).unwrap()
     }
 }
@@ -185,7 +217,7 @@ impl Files {
 /// A running server.
 pub(crate) struct Bed {
     pub(crate) files: Files,
-    pub(crate) addresses: Addresses,
+    pub(crate) addresses: CapsuleAddresses,
     pub(crate) runtime: Runtime,
     pub(crate) server: Option<Server>,
 }
@@ -319,7 +351,13 @@ impl<S: Read + Write> Http<S> {
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Response {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        self.get_with(path, &[])
+    }
+
+    /// `fields` are whole lines of the header.
+    pub(crate) fn get_with(&mut self, path: &str, fields: &[String]) -> Response {
+        let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"));
         self.receive().unwrap()
     }
 
@@ -327,15 +365,18 @@ impl<S: Read + Write> Http<S> {
         self.post_text(&serde_json::to_string(capsule).unwrap(), fields)
     }
 
-    /// `fields` are whole lines of the header.
+    /// To where capsules are put.
     pub(crate) fn post_text(&mut self, body: &str, fields: &[&str]) -> Response {
+        self.post_to("/key-capsules", body, fields)
+    }
+
+    /// `fields` are whole lines of the header.
+    pub(crate) fn post_to(&mut self, path: &str, body: &str, fields: &[&str]) -> Response {
         let declared =
             if fields.iter().any(|field| field.starts_with("Content-Type")) { "" } else { "Content-Type: application/json\r\n" };
         let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
         let len = body.len();
-        self.send(format!(
-            "POST /key-capsules HTTP/1.1\r\nHost: localhost\r\n{declared}{fields}Content-Length: {len}\r\n\r\n{body}"
-        ));
+        self.send(format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{declared}{fields}Content-Length: {len}\r\n\r\n{body}"));
         self.receive().unwrap()
     }
 

@@ -1,29 +1,58 @@
-//! Until when a capsule is kept: UC.KTS.01, steps 4, 4a and 4b.
+//! Until when a capsule or a share is kept: UC.KTS.01, steps 4, 4a and 4b.
 
-use axum::http::HeaderMap;
-use cdoc2_api::ExpiryTime;
+use std::time::{Duration, SystemTime};
 
-use super::EXPIRY;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use cdoc2_api::{ExpiryTime, expiry};
+
 use crate::config::{Expiry, TooLong};
 use crate::refusal::Refusal;
 
+const EXPIRY: HeaderName = HeaderName::from_static(expiry::HEADER);
+const ADJUSTED: HeaderName = HeaderName::from_static(expiry::ADJUSTED_HEADER);
+
 /// What the server makes of a sender's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Granted {
-    pub(super) expiry: ExpiryTime,
+pub(crate) struct Granted {
+    pub(crate) expiry: ExpiryTime,
     /// Whether it is less than was asked for.
-    pub(super) adjusted: bool,
+    pub(crate) adjusted: bool,
 }
 
-/// `now` is in whole seconds.
-pub(super) fn grant(headers: &HeaderMap, rules: &Expiry, now: ExpiryTime) -> Result<Granted, Refusal> {
-    let after = |duration: std::time::Duration| {
-        let seconds = i64::try_from(duration.as_secs()).ok().and_then(|seconds| now.as_unix().checked_add(seconds));
-        seconds.and_then(ExpiryTime::from_unix).ok_or(Refusal::Unavailable)
-    };
+impl Granted {
+    /// Tells the sender.
+    pub(crate) fn write(self, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        write(self.expiry, headers)?;
+        if self.adjusted {
+            headers.insert(ADJUSTED, HeaderValue::from_static("true"));
+        }
+        Ok(())
+    }
+}
+
+/// Says until when something is kept.
+pub(crate) fn write(expiry: ExpiryTime, headers: &mut HeaderMap) -> Result<(), Refusal> {
+    let value = HeaderValue::from_str(&expiry.to_string()).map_err(|_| Refusal::Unavailable)?;
+    headers.insert(EXPIRY, value);
+    Ok(())
+}
+
+/// Now, in whole seconds.
+pub(crate) fn now() -> Result<ExpiryTime, Refusal> {
+    ExpiryTime::try_from(SystemTime::now()).map_err(|_| Refusal::Unavailable)
+}
+
+/// So long after `now`.
+pub(crate) fn after(now: ExpiryTime, duration: Duration) -> Result<ExpiryTime, Refusal> {
+    let seconds = i64::try_from(duration.as_secs()).ok().and_then(|seconds| now.as_unix().checked_add(seconds));
+    seconds.and_then(ExpiryTime::from_unix).ok_or(Refusal::Unavailable)
+}
+
+/// Until when something is kept whose sender sends these headers.
+pub(crate) fn grant(headers: &HeaderMap, rules: &Expiry, now: ExpiryTime) -> Result<Granted, Refusal> {
     let mut values = headers.get_all(EXPIRY).iter();
     let Some(value) = values.next() else {
-        return Ok(Granted { expiry: after(rules.default)?, adjusted: false });
+        return Ok(Granted { expiry: after(now, rules.default)?, adjusted: false });
     };
     if values.next().is_some() {
         return Err(bad("x-expiry-time is given twice"));
@@ -33,7 +62,7 @@ pub(super) fn grant(headers: &HeaderMap, rules: &Expiry, now: ExpiryTime) -> Res
     if wish <= now {
         return Err(bad("x-expiry-time is in the past"));
     }
-    let max = after(rules.max)?;
+    let max = after(now, rules.max)?;
     match rules.too_long {
         _ if wish <= max => Ok(Granted { expiry: wish, adjusted: false }),
         TooLong::Reject => {
@@ -49,10 +78,6 @@ fn bad(what: &'static str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use axum::http::HeaderValue;
-
     use super::*;
 
     const NOW: &str = "2027-01-01T00:00:00Z";

@@ -1,0 +1,12 @@
+//! The shares server.
+
+mod attacks;
+mod bed;
+mod forged;
+mod interface;
+mod limits;
+mod people;
+mod responder;
+mod revocation;
+mod secrets;
+mod steps;
