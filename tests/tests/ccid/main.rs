@@ -1,4 +1,5 @@
-//! The whole path: PC/SC client, pcscd, libccid, this library, USB/IP, the firmware's CCID class, and a card that says what it was asked.
+//! The whole path: PC/SC client, pcscd, libccid, this library, USB/IP, the firmware's CCID class, and a card that says what it was asked, or
+//! the token itself.
 
 mod card;
 
@@ -8,11 +9,14 @@ use std::time::{Duration, Instant};
 
 use card::{ATR, ECHO, IS_VERIFIED, READ, VERIFY, WAIT};
 use cdoc2_tests::pcscd::{Namespace, Pcscd};
+use cdoc2_tests::token::Token;
 use pcsc::{Card, Context, Disposition, Protocols, ReaderState, Scope, ShareMode, State};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use simulator::hw::RealClock;
 use simulator::reader::usbip::protocol::BusId;
 use simulator::reader::usbip::{Server, ccid_device};
-use token_proto::{MAX_COMMAND_LEN, MAX_DATA_LEN, MAX_RESPONSE_LEN};
+use token_proto::{MAX_COMMAND_LEN, MAX_DATA_LEN, MAX_RESPONSE_LEN, aid, cdoc2, ins};
 
 /// Longest that a reader takes to notice anything.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,19 +45,23 @@ impl Readers {
         self.context.connect(&reader(number), ShareMode::Exclusive, Protocols::T1).unwrap()
     }
 
-    /// Waits until the state of a reader has `wanted`.
     fn wait_for(&self, number: usize, wanted: State) {
-        let deadline = Instant::now() + PATIENCE;
-        let mut states = [ReaderState::new(reader(number), State::UNAWARE)];
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let change = self.context.get_status_change(Some(left), &mut states);
-            change.unwrap_or_else(|error| panic!("reader {number} does not become {wanted:?}: {error}"));
-            if states[0].event_state().contains(wanted) {
-                return;
-            }
-            states[0].sync_current_state();
+        wait_for(&self.context, number, wanted);
+    }
+}
+
+/// Waits until the state of a reader has `wanted`.
+fn wait_for(context: &Context, number: usize, wanted: State) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut states = [ReaderState::new(reader(number), State::UNAWARE)];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let change = context.get_status_change(Some(left), &mut states);
+        change.unwrap_or_else(|error| panic!("reader {number} does not become {wanted:?}: {error}"));
+        if states[0].event_state().contains(wanted) {
+            return;
         }
+        states[0].sync_current_state();
     }
 }
 
@@ -190,5 +198,28 @@ fn two_tokens_have_two_readers() {
                 assert_eq!(transmit(card, &command(ECHO, 0, &data)), [&data[..], b"\x90\x00"].concat());
             }
         }
+    });
+}
+
+/// GET CERTIFICATE with an extended Le, and PUT CERTIFICATE of 2048 octets, which an administrator may, and nobody else.
+#[test]
+fn token_takes_extended_commands_and_gives_extended_responses() {
+    Namespace::with_test_inside("token_takes_extended_commands_and_gives_extended_responses", |namespace| {
+        let address = "127.0.0.1:3240";
+        let token = Token::new(&namespace.folder().join("token"), &[]);
+        let _plugged = token.plug(namespace, address);
+        let _pcscd = Pcscd::with_libccid(namespace, address);
+        let certificate = CertificateDer::from_pem_file(token.certificate("auth")).unwrap();
+        assert!(certificate.len() > 256, "too short to say anything");
+
+        let context = Context::establish(Scope::User).unwrap();
+        wait_for(&context, 0, State::PRESENT);
+        let card = context.connect(&reader(0), ShareMode::Exclusive, Protocols::T1).unwrap();
+        let select = [&[0x00, ins::SELECT, 0x04, 0x0C, aid::CDOC2.len() as u8], aid::CDOC2].concat();
+        assert_eq!(transmit(&card, &select), b"\x90\x00");
+        let get = command(cdoc2::instruction::GET_CERTIFICATE, 0x0081, b"");
+        assert_eq!(transmit(&card, &get), [&certificate, &b"\x90\x00"[..]].concat());
+        let put = command(cdoc2::instruction::PUT_CERTIFICATE, 0x0081, &[0x30; MAX_DATA_LEN]);
+        assert_eq!(transmit(&card, &put), b"\x69\x82");
     });
 }
