@@ -186,6 +186,28 @@ pub(crate) fn failure(reader: &str, error: &Error) -> Failure {
     }
 }
 
+/// Why no card opens a container: what each reader holds, which is an error or a card without a record. The first card or reader that failed
+/// decides how the program ends; an empty reader only where there is nothing else.
+pub(crate) fn none_fits(held: &[(String, Option<Error>)]) -> Failure {
+    let no_reader = Fault::NoReader.into();
+    let errors = || held.iter().filter_map(|(_, error)| error.as_ref());
+    let fault = match errors().find(|error| !matches!(error, Error::Fault(Fault::NoCard))) {
+        Some(fault) => Some(fault),
+        None if errors().count() < held.len() => None,
+        None => Some(errors().next().unwrap_or(&no_reader)),
+    };
+    let line = |(reader, error): &(String, Option<Error>)| {
+        let state = error.as_ref().map_or("the container is not for this card".to_owned(), Error::to_string);
+        format!("{}: {state}", text::brief(reader.as_bytes()))
+    };
+    let lines = if held.is_empty() { vec![no_reader.to_string()] } else { held.iter().map(line).collect() };
+    let failure = Failure::new(fault.map_or(Code::NoRecord, code), lines.join("; "));
+    failure.hint(match fault.and_then(hint) {
+        Some(hint) => format!("{hint}; or say what else opens it, such as --key PATH"),
+        None => "cdoc2 inspect shows who can open it; say what else does, such as --key PATH".to_owned(),
+    })
+}
+
 fn code(error: &Error) -> Code {
     match error {
         Error::WrongPin { .. } => Code::Rejected,
@@ -217,4 +239,35 @@ fn hint(error: &Error) -> Option<String> {
         Error::BlankToken => "personalise it first".to_owned(),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Code and text of [`none_fits`] for readers A, B and so on; `None` is a card without a record.
+    fn told(faults: &[Option<Fault>]) -> (Code, String) {
+        let names = ["A", "B", "C"].map(str::to_owned);
+        let held: Vec<_> = names.into_iter().zip(faults.iter().map(|fault| fault.clone().map(Error::from))).collect();
+        let failure = none_fits(&held);
+        (failure.code, failure.text())
+    }
+
+    #[test]
+    fn first_fault_decides_and_an_empty_reader_is_the_least() {
+        for (faults, code, hint) in [
+            (&[][..], Code::Card, "connect a card reader"),
+            (&[Some(Fault::NoCard)], Code::Card, "put the card into the reader"),
+            (&[None, Some(Fault::NoCard)], Code::NoRecord, "cdoc2 inspect shows who can open it"),
+            (&[Some(Fault::NoCard), None], Code::NoRecord, "cdoc2 inspect shows who can open it"),
+            (&[None, Some(Fault::Mute)], Code::Card, "take the card out and put it in again"),
+            (&[Some(Fault::NoCard), Some(Fault::InUse), Some(Fault::Mute)], Code::Card, "end the program that uses the card"),
+        ] {
+            let (told_code, text) = told(faults);
+            assert_eq!(told_code, code, "{faults:?}");
+            assert!(text.contains(&format!("hint: {hint}")), "{text}");
+        }
+        let (_, text) = told(&[None, Some(Fault::Mute)]);
+        assert!(text.starts_with("cdoc2: A: the container is not for this card; B: the card does not answer\n"), "{text}");
+    }
 }

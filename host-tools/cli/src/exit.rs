@@ -103,6 +103,12 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// The same, said to be the reason of `what`.
+    #[must_use]
+    pub(crate) fn reason_of(self, what: &str) -> Self {
+        Self { message: format!("{what}: {}", self.message), ..self }
+    }
+
     /// The lines that are printed, fit for a terminal.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("cdoc2: {}", text::message(&self.message));

@@ -13,7 +13,7 @@ use cdoc2_client::pkcs11::{Choice, Module, ModuleHolder};
 use cdoc2_client::token::{self, PinRef, Token, TokenHolder};
 
 use crate::args;
-use crate::card::{self, Cards};
+use crate::card::{self, Cards, Found};
 use crate::configuration::Configuration;
 use crate::exit::{Failure, Result};
 use crate::pin::PinEntry;
@@ -102,10 +102,11 @@ impl<'a> Unlocking<'a> {
             Some(Method::Pkcs11(path)) => self.with_pkcs11(path),
             None if self.password.is_given() && self.may_be_password() => self.with_password(),
             None => match self.fitting_token() {
-                Some(token) => self.with_this_token(token),
-                None if self.cards.is_named() => self.with_token(),
-                None if self.may_be_password() => self.with_password(),
-                None => Err(Failure::usage("nothing is given to open the container with")
+                Ok(token) => self.with_this_token(token),
+                Err(_) if self.cards.is_named() => self.with_token(),
+                Err(_) if self.may_be_password() => self.with_password(),
+                Err(Some(why)) => Err(why.reason_of("nothing is given to open the container with, and no card does")),
+                Err(None) => Err(Failure::usage("nothing is given to open the container with")
                     .hint("give one of --key PATH, --p12 PATH, --password, --secret PATH, --token or --pkcs11 MODULE")),
             },
         }?;
@@ -200,11 +201,20 @@ impl<'a> Unlocking<'a> {
         }
     }
 
-    /// A card for which there is a record. Where there is none, or no reader and no service, something else may open the container.
-    fn fitting_token(&self) -> Option<Token> {
-        let may_be = self.selected().any(|record| matches!(record.capsule, Capsule::EccPublicKey(_) | Capsule::KeyServer(_)));
-        let found = if may_be { self.cards.all().ok()? } else { Vec::new() };
-        found.into_iter().filter_map(|found| found.token.ok()).find(|token| self.is_for(token))
+    /// A card for which there is a record. Where there is none, something else may open the container; if nothing does, this is why none of the
+    /// cards did, unless there is no record that any card could open.
+    fn fitting_token(&self) -> Result<Token, Option<Failure>> {
+        if !self.selected().any(|record| matches!(record.capsule, Capsule::EccPublicKey(_) | Capsule::KeyServer(_))) {
+            return Err(None);
+        }
+        let mut held = Vec::new();
+        for Found { reader, token } in self.cards.all()? {
+            match token {
+                Ok(token) if self.is_for(&token) => return Ok(token),
+                token => held.push((reader, token.err())),
+            }
+        }
+        Err(Some(card::none_fits(&held)))
     }
 
     fn is_for(&self, token: &Token) -> bool {

@@ -4,6 +4,7 @@ mod profile_only;
 
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use cdoc2_tests::desk::Desk;
 use cdoc2_tests::pcscd::{VPCD_PORT, ends_with, succeeds};
@@ -23,6 +24,9 @@ const NO_RECORD: i32 = 4;
 const REJECTED: i32 = 5;
 const CARD: i32 = 11;
 const BLOCKED: i32 = 12;
+
+/// Longest that the service takes to notice anything.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Most commands between the last certificate that is read and the end.
 const MOST_COMMANDS: usize = 10;
@@ -53,6 +57,14 @@ fn opens(desk: &Desk, name: &str, options: &str) -> String {
     assert_eq!(fs::read_to_string(desk.path("out/a.txt")).unwrap(), CONTENT);
     fs::remove_dir_all(desk.path("out")).unwrap();
     said
+}
+
+/// Waits until the service has noticed that the card is gone.
+fn wait_until_empty(desk: &Desk) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done(desk, "token list").contains(&format!("{}: empty", desk.reader())) {
+        assert!(Instant::now() < deadline, "the card is still there");
+    }
 }
 
 #[track_caller]
@@ -197,6 +209,31 @@ fn no_card_and_no_service_are_told_apart() {
     ends(&desk, CARD, "token info");
     has(&ends(&desk, CARD, "decrypt in.cdoc2 --token --reader other --pin-file pin"), &["no card reader is called \"other\""]);
     assert!(!desk.path("other.cdoc2").exists() && !desk.path("out").exists());
-    let mut command = at(&desk, "decrypt in.cdoc2 -o out --token --pin-file pin");
-    has(&ends_with(CARD, command.env("PCSCLITE_CSOCK_NAME", desk.path("nothing"))), &["the PC/SC service does not answer"]);
+    for words in ["decrypt in.cdoc2 -o out --token --pin-file pin", "decrypt in.cdoc2 -o out"] {
+        let mut command = at(&desk, words);
+        has(&ends_with(CARD, command.env("PCSCLITE_CSOCK_NAME", desk.path("nothing"))), &["the PC/SC service does not answer"]);
+    }
+}
+
+/// Nothing is said of how to open it, and no card does: why not, for every reader.
+#[test]
+fn cards_that_do_not_open_it_are_named_where_nothing_is_given() {
+    let mut desk = Desk::over_vpcd(&[]);
+    done(&desk, "keygen -o key.pem --pubkey key.pub");
+    done(&desk, "encrypt -o key.cdoc2 -r pubkey:key.pub a.txt");
+    done(&desk, "encrypt -o in.cdoc2 --token a.txt");
+    let nothing = "cdoc2: nothing is given to open the container with";
+    let said = ends(&desk, NO_RECORD, "decrypt key.cdoc2 -o out");
+    has(
+        &said,
+        &[nothing, "Virtual PCD 00 00: the container is not for this card; Virtual PCD 00 01: there is no card in the reader"],
+    );
+    desk.remove();
+    wait_until_empty(&desk);
+    has(&ends(&desk, CARD, "decrypt in.cdoc2 -o out"), &[nothing, "Virtual PCD 00 00: there is no card in the reader; "]);
+    // No card can open these.
+    fs::write(desk.path("secret"), [7; 32]).unwrap();
+    done(&desk, "encrypt -o secret.cdoc2 -r secret:s:secret a.txt");
+    let said = ends(&desk, USAGE, "decrypt secret.cdoc2 -o out");
+    assert!(said.starts_with(&format!("{nothing}\nhint: give one of --key PATH")), "{said}");
 }
