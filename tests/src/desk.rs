@@ -9,6 +9,15 @@ use crate::token::{Inserted, Token};
 /// Where the USB/IP server of a desk listens, in the desk's own network.
 const USBIP_ADDRESS: &str = "127.0.0.1:3240";
 
+/// What the token is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// vpcd's first one.
+    Vpcd,
+    /// Its own: it is a USB device, driven by libccid.
+    Usb,
+}
+
 /// pcscd with a token for its first reader. The fields are dropped in this order.
 #[derive(Debug)]
 pub struct Desk {
@@ -26,34 +35,67 @@ impl Desk {
     /// A new token, made with further options of `token-sim new`, in vpcd's first reader.
     #[must_use]
     pub fn over_vpcd(options: &[&str]) -> Self {
-        let mut desk = Self::with_empty_readers(options);
-        desk.inserted = Some(desk.token.insert(&desk.namespace, VPCD_PORT));
-        desk
+        Self::new(Namespace::new(), options, Reader::Vpcd, &[])
     }
 
     /// The same token beside vpcd's readers, in which nothing is.
     #[must_use]
     pub fn with_empty_readers(options: &[&str]) -> Self {
-        let namespace = Namespace::new();
-        let token = Token::new(&namespace.folder().join("token"), options);
-        let pcscd = Pcscd::with_vpcd(&namespace);
-        Self { pcscd, inserted: None, token, namespace, reader: "Virtual PCD 00 00" }
+        Self::beside_vpcd(Namespace::new(), options)
     }
 
     /// The same as a USB device, driven by libccid.
     #[must_use]
     pub fn over_usb(options: &[&str]) -> Self {
-        let namespace = Namespace::new();
+        Self::new(Namespace::new(), options, Reader::Usb, &[])
+    }
+
+    /// The same token in `reader`, with nobody at its button but the test: see [`Inserted::wait_for_question`].
+    #[must_use]
+    pub fn to_be_touched(reader: Reader, options: &[&str]) -> Self {
+        Self::new(Namespace::new(), options, reader, &["--touch", "ask"])
+    }
+
+    /// The same in `namespace`, in which the test is already, so that it is itself a client of this pcscd.
+    #[must_use]
+    pub fn to_be_touched_inside(namespace: &Namespace, reader: Reader, options: &[&str]) -> Self {
+        Self::new(namespace.entered(), options, reader, &["--touch", "ask"])
+    }
+
+    fn new(namespace: Namespace, options: &[&str], reader: Reader, run_options: &[&str]) -> Self {
+        match reader {
+            Reader::Vpcd => {
+                let mut desk = Self::beside_vpcd(namespace, options);
+                desk.inserted = Some(desk.token.insert_with(&desk.namespace, VPCD_PORT, run_options));
+                desk
+            }
+            Reader::Usb => {
+                let token = Token::new(&namespace.folder().join("token"), options);
+                let inserted = Some(token.plug_with(&namespace, USBIP_ADDRESS, run_options));
+                let pcscd = Pcscd::with_libccid(&namespace, USBIP_ADDRESS);
+                Self { pcscd, inserted, token, namespace, reader: "Token 00 00" }
+            }
+        }
+    }
+
+    fn beside_vpcd(namespace: Namespace, options: &[&str]) -> Self {
         let token = Token::new(&namespace.folder().join("token"), options);
-        let inserted = Some(token.plug(&namespace, USBIP_ADDRESS));
-        let pcscd = Pcscd::with_libccid(&namespace, USBIP_ADDRESS);
-        Self { pcscd, inserted, token, namespace, reader: "Token 00 00" }
+        let pcscd = Pcscd::with_vpcd(&namespace);
+        Self { pcscd, inserted: None, token, namespace, reader: "Virtual PCD 00 00" }
     }
 
     /// The reader's name.
     #[must_use]
     pub fn reader(&self) -> &'static str {
         self.reader
+    }
+
+    /// The token in its reader.
+    ///
+    /// # Panics
+    /// It is in none.
+    pub fn inserted(&mut self) -> &mut Inserted {
+        self.inserted.as_mut().expect("the token is in a reader")
     }
 
     /// Pulls the token out.

@@ -84,6 +84,15 @@ impl Namespace {
         assert!(namespace.folder().join("inside").exists(), "no test is called {name}");
     }
 
+    /// The same namespace, for somebody who keeps it.
+    ///
+    /// # Panics
+    /// The test is not in it: then it lasts no longer than the one that there is.
+    pub(crate) fn entered(&self) -> Self {
+        assert!(self.entrance.is_none(), "the test is outside of its namespace");
+        Self { folder: self.folder.clone(), entrance: None }
+    }
+
     /// `program`, to run inside. It is killed when the thread that starts it ends.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("setpriv");

@@ -1,6 +1,7 @@
 //! Simulated tokens as programs.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -60,24 +61,40 @@ impl Token {
     /// Puts it into the vpcd reader that listens on `port` in `namespace`.
     #[must_use]
     pub fn insert(&self, namespace: &Namespace, port: u16) -> Inserted {
-        self.run(namespace.command(token_sim()), &["--vpcd", &format!("127.0.0.1:{port}")])
+        self.insert_with(namespace, port, &[])
+    }
+
+    /// The same with further options of `token-sim run`.
+    #[must_use]
+    pub fn insert_with(&self, namespace: &Namespace, port: u16, options: &[&str]) -> Inserted {
+        self.run(namespace.command(token_sim()), &["--vpcd", &format!("127.0.0.1:{port}")], options)
     }
 
     /// Puts it into whatever listens at `address` as vpcd does, in the network of the test itself.
     #[must_use]
     pub fn insert_outside(&self, address: SocketAddr) -> Inserted {
-        self.run(Command::new(token_sim()), &["--vpcd", &address.to_string()])
+        self.run(Command::new(token_sim()), &["--vpcd", &address.to_string()], &[])
     }
 
     /// Plugs it into a USB/IP server at `address` in `namespace`.
     #[must_use]
     pub fn plug(&self, namespace: &Namespace, address: &str) -> Inserted {
-        self.run(namespace.command(token_sim()), &["--usbip", address])
+        self.plug_with(namespace, address, &[])
     }
 
-    fn run(&self, mut command: Command, options: &[&str]) -> Inserted {
-        command.arg("run").arg("--state").arg(&self.state).args(options);
-        let mut program = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("token-sim runs");
+    /// The same with further options of `token-sim run`.
+    #[must_use]
+    pub fn plug_with(&self, namespace: &Namespace, address: &str, options: &[&str]) -> Inserted {
+        self.run(namespace.command(token_sim()), &["--usbip", address], options)
+    }
+
+    fn run(&self, mut command: Command, reader: &[&str], options: &[&str]) -> Inserted {
+        command.arg("run").arg("--state").arg(&self.state).args(reader).args(options);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        if !options.is_empty() {
+            command.stderr(Stdio::piped());
+        }
+        let mut program = command.spawn().expect("token-sim runs");
         wait_for_line(program.stdout.take().expect("its output is a pipe"), "ready");
         Inserted { program }
     }
@@ -87,6 +104,24 @@ impl Token {
 #[derive(Debug)]
 pub struct Inserted {
     program: Child,
+}
+
+impl Inserted {
+    /// Waits until the token, which runs with `--touch ask`, asks for a touch. Once only.
+    ///
+    /// # Panics
+    /// It does not ask.
+    pub fn wait_for_question(&mut self) {
+        wait_for_line(self.program.stderr.take().expect("nobody has waited yet"), "asks for a touch");
+    }
+
+    /// Touches it.
+    ///
+    /// # Panics
+    /// The program has ended.
+    pub fn touch(&mut self) {
+        writeln!(self.program.stdin.as_mut().expect("its input is a pipe")).expect("it reads");
+    }
 }
 
 impl Drop for Inserted {

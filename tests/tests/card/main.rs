@@ -1,5 +1,6 @@
 //! `cdoc2` with cards in the readers of a pcscd: what it says to them, which of them it takes, and how it ends when they refuse or are gone.
 
+mod disturbed;
 mod profile_only;
 
 use std::fs;
@@ -137,6 +138,7 @@ fn id_cards_of_both_generations_open_what_is_encrypted_to_them() {
         has(&ends(&desk, REJECTED, "decrypt in.cdoc2 -o out --token --pin-file wrong"), &["wrong PIN1; 2 tries are left"]);
         card.remove_at_verify();
         let said = ends(&desk, CARD, "decrypt in.cdoc2 -o out --token --pin-file pin --trace");
+        has(&said, &[&format!("cdoc2: {}: the card was removed\nhint: put it back", desk.reader())]);
         assert_eq!(said.lines().filter(|line| line.starts_with("-> ") && line.contains("**")).count(), 1, "said twice:\n{said}");
         assert!(!desk.path("out").exists());
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pcsc::{Card, Context, Disposition, Protocols, Scope, ShareMode, State, Transaction};
 use token_proto::{Atr, Reader};
@@ -53,8 +53,7 @@ pub struct PcscSlot {
     has_pin_pad: bool,
     /// There until the slot is dropped.
     card: Option<Card>,
-    /// Keeps the connection to the service open as long as the card.
-    _context: Context,
+    context: Context,
 }
 
 impl fmt::Debug for PcscSlot {
@@ -78,7 +77,7 @@ impl PcscSlot {
         })?;
         let status = card.status2_owned().map_err(fault)?;
         let atr = Atr::new(status.atr()).ok_or(Fault::Mute)?;
-        Ok(Self { name: reader.to_owned(), atr, has_pin_pad: has_pin_pad(&card), card: Some(card), _context: context })
+        Ok(Self { name: reader.to_owned(), atr, has_pin_pad: has_pin_pad(&card), card: Some(card), context })
     }
 }
 
@@ -115,25 +114,60 @@ impl Slot for PcscSlot {
             }
             Err((_, error)) => return Err(fault(error)),
         };
-        Ok(Conversation::new(PcscConversation(transaction)))
+        Ok(Conversation::new(PcscConversation { transaction, context: &self.context, reader: &self.name }))
     }
 }
 
+/// Longest that the service takes to notice that a card is gone. pcscd asks the reader every 400 ms, if it has the time.
+const NOTICE: Duration = Duration::from_secs(2);
+
 /// A transaction, which ends when it is dropped and leaves the card as it is.
-struct PcscConversation<'c>(Transaction<'c>);
+struct PcscConversation<'c> {
+    transaction: Transaction<'c>,
+    context: &'c Context,
+    reader: &'c str,
+}
+
+impl PcscConversation<'_> {
+    /// Whether the card is gone, or the whole reader. It is waited for that the service notices.
+    fn is_removed(&self) -> bool {
+        let Ok(name) = CString::new(self.reader) else { return false };
+        let deadline = Instant::now() + NOTICE;
+        let mut states = [pcsc::ReaderState::new(name, State::UNAWARE)];
+        while self.context.get_status_change(deadline.saturating_duration_since(Instant::now()), &mut states).is_ok() {
+            if states[0].event_state().intersects(State::EMPTY | State::UNAVAILABLE | State::UNKNOWN) {
+                return true;
+            }
+            states[0].sync_current_state();
+        }
+        false
+    }
+}
 
 impl Reader for PcscConversation<'_> {
     type Error = Fault;
 
     fn reset(&mut self) -> Result<Atr, Fault> {
-        self.0.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::ResetCard).map_err(fault)?;
-        let status = self.0.status2_owned().map_err(fault)?;
+        self.transaction.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::ResetCard).map_err(fault)?;
+        let status = self.transaction.status2_owned().map_err(fault)?;
         Atr::new(status.atr()).ok_or(Fault::Mute)
     }
 
+    /// Where a card is pulled out in the middle of a command, some drivers answer with no octet at all, and others fail as if the reader were
+    /// at fault. Every answer has a status (ISO 7816-4, 5.1), so that the former is a removal; the latter is one if the reader says so. It is not
+    /// asked about a command of extended length, which many a reader does not pass.
     fn transmit(&mut self, command: &[u8], response: &mut [u8]) -> Result<usize, Fault> {
-        self.0.transmit(command, response).map(<[u8]>::len).map_err(fault)
+        match self.transaction.transmit(command, response).map(<[u8]>::len).map_err(fault) {
+            Ok(0) => Err(Fault::Removed),
+            Err(Fault::NotTransacted) if !is_extended(command) && self.is_removed() => Err(Fault::Removed),
+            answer => answer,
+        }
     }
+}
+
+/// Whether the lengths of `command` are extended ones (ISO 7816-4, 5.2).
+fn is_extended(command: &[u8]) -> bool {
+    command.len() > 5 && command.get(4) == Some(&0)
 }
 
 /// Whether the reader has keys of its own (PC/SC part 10, 2.2). One that does not know the question has none.
@@ -179,6 +213,18 @@ mod tests {
         assert!(!lists_pin_pad(b"\x12\x04\x42\x33\x00\x06\x0A\x04\x42\x33\x00\x01"));
         assert!(!lists_pin_pad(b"\x06\x04\x42"));
         assert!(!lists_pin_pad(b""));
+    }
+
+    #[test]
+    fn lengths_are_told_apart() {
+        for short in
+            [&b"\x00\xA4\x00\x0C"[..], b"\x00\xB0\x00\x00\x00", b"\x00\x20\x00\x01\x041234", b"\x00\xA4\x04\x0C\x01\x00\x00"]
+        {
+            assert!(!is_extended(short), "{short:?}");
+        }
+        for extended in [&b"\x00\xB0\x00\x00\x00\x00\x00"[..], b"\x00\xA4\x04\x0C\x00\x00\x01\x00"] {
+            assert!(is_extended(extended), "{extended:?}");
+        }
     }
 
     #[test]
