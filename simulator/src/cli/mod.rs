@@ -6,8 +6,9 @@ mod pins;
 mod run;
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use token_fw::card::{Card, Fault};
@@ -271,14 +272,22 @@ impl Error {
 }
 
 impl Command {
-    /// Does it; what it has to say goes to `out`, which is standard output.
+    /// Does it; what it has to say goes to `out`, which is standard output. SIGINT and SIGTERM end `run` in order.
     ///
     /// # Errors
     /// It cannot be done. The text is one for people.
     pub fn execute(&self, out: &mut impl Write) -> Result<(), Error> {
+        self.execute_until(out, run::signalled)
+    }
+
+    /// The same for a program that takes its signals itself: `run` ends in order when something comes out of what `end` gives it.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub fn execute_until(&self, out: &mut impl Write, end: impl FnOnce() -> io::Result<Receiver<()>>) -> Result<(), Error> {
         match self {
             Self::New(args) => new::execute(args),
-            Self::Run(args) => run::execute(args, out),
+            Self::Run(args) => run::execute(args, out, end),
             Self::Info(args) => info::info(args, out),
             Self::Cert(args) => info::cert(args, out),
         }

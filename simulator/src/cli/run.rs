@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -22,7 +22,7 @@ use crate::state::State;
 /// Everybody who looks on.
 type Observers = Vec<Box<dyn Observer + Send>>;
 
-pub(super) fn execute(args: &Run, out: &mut impl Write) -> Result<(), Error> {
+pub(super) fn execute(args: &Run, out: &mut impl Write, end: impl FnOnce() -> io::Result<Receiver<()>>) -> Result<(), Error> {
     let path = &args.state.state;
     let board = State::open(path).map_err(Error::failed)?.board(Rng::system());
     let board = board.with_person(match args.touch {
@@ -31,9 +31,10 @@ pub(super) fn execute(args: &Run, out: &mut impl Write) -> Result<(), Error> {
         TouchArg::Never => Person::Absent,
     });
     let card = card(board, path)?;
+    let end = end().map_err(|error| Error::failed(format!("signals cannot be caught: {error}")))?;
     match (&args.reader.vpcd, &args.reader.usbip) {
-        (Some(address), _) => vpcd(card, address, args, out),
-        (None, Some(address)) => usbip(card, address, args, out),
+        (Some(address), _) => vpcd(card, address, args, out, end),
+        (None, Some(address)) => usbip(card, address, args, out, &end),
         (None, None) => Err(Error::usage("no reader is given: use --vpcd or --usbip")),
     }
 }
@@ -55,13 +56,17 @@ fn ready(out: &mut impl Write, reader: &str, place: &str) {
     let _ = writeln!(out, "ready {reader} {place}").and_then(|()| out.flush());
 }
 
-fn vpcd(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write) -> Result<(), Error> {
+fn vpcd(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write, end: Receiver<()>) -> Result<(), Error> {
     let failed = |error: io::Error| Error::failed(format!("{address}: {error}"));
     let vpcd = Vpcd::connect(address)
         .map_err(|error| Error::failed(format!("{address}: {error}; is pcscd running, with vpcd listening there?")))?;
     let mut token = watched(card, args)?;
     let remover = vpcd.remover();
-    on_signal(move || remover.remove())?;
+    let wait = move || {
+        let _ = end.recv();
+        remover.remove();
+    };
+    thread::Builder::new().name("end".into()).spawn(wait).map_err(failed)?;
     match vpcd.run(&mut token, &RealClock::default(), || ready(out, "vpcd", address)).map_err(failed)? {
         End::Removed => Ok(()),
         End::ReaderGone => {
@@ -70,30 +75,27 @@ fn vpcd(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write) -> R
     }
 }
 
-fn usbip(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write) -> Result<(), Error> {
+fn usbip(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write, end: &Receiver<()>) -> Result<(), Error> {
     let failed = |error: &dyn Display| Error::failed(format!("{address}: {error}"));
-    let (end, ended) = mpsc::channel();
-    on_signal(move || {
-        // Fails at the second signal, when the first is heard already.
-        let _ = end.send(());
-    })?;
     let mut server = Server::bind(address).map_err(|error| failed(&error))?;
     let serial = card.document_number().map_or_else(|_| "blank".into(), |number| String::from_utf8_lossy(number).into_owned());
     let token = watched(card, args)?;
     let bus_id = server.plug_in(ccid_device(token, RealClock::default(), serial)).map_err(|error| failed(&error))?;
     ready(out, "usbip", &format!("{} {bus_id}", server.address()));
-    // The sender lives as long as the thread of the signals, which does not end.
-    let _ = ended.recv();
+    // If nobody can say any more that it is to end, it ends as well.
+    let _ = end.recv();
     Ok(())
 }
 
-/// Calls `end` when the program is asked to end.
-fn on_signal(end: impl Fn() + Send + 'static) -> Result<(), Error> {
-    let watch = || {
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        thread::Builder::new().name("signals".into()).spawn(move || signals.forever().for_each(|_| end()))
-    };
-    watch().map(|_| ()).map_err(|error: io::Error| Error::failed(format!("signals cannot be caught: {error}")))
+/// Something comes out of it when the program is asked to end.
+pub(super) fn signalled() -> io::Result<Receiver<()>> {
+    let (sender, receiver) = mpsc::channel();
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        // Fails at the second signal, when the first is heard already.
+        signals.forever().for_each(|_| _ = sender.send(()));
+    })?;
+    Ok(receiver)
 }
 
 fn pcap(path: &Path) -> io::Result<Pcap<File>> {

@@ -1,5 +1,10 @@
 //! Smart cards, as the simulator has them in this very process: no reader, no service.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::support::{PASSWORD, Run, Sandbox, says};
 
 /// Commands of the trace in `stderr`, the answers left out.
@@ -179,6 +184,26 @@ fn what_is_no_token_is_refused() {
     says(&sandbox.run("token info --reader sim:a.txt").failed(11), "not the state file of a simulated token");
     says(&sandbox.run("decrypt in.cdoc2 --token --secret s").failed(2), "one thing opens a container");
     says(&sandbox.run("decrypt in.cdoc2 --pkcs11 a.txt").failed(2), "not a PKCS#11 module");
+}
+
+/// As `token-sim run` itself: the card loses its power, and the program did what it was asked.
+#[test]
+fn signal_pulls_a_simulated_token_out_in_order() {
+    let sandbox = sandbox("");
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let child = sandbox.cdoc2(&format!("token sim run --state card --trace --vpcd {address}")).start();
+        let (mut reader, _) = listener.accept().unwrap();
+        // Power, and the question for the answer to reset: messages of one octet each.
+        reader.write_all(b"\x00\x01\x01\x00\x01\x04").unwrap();
+        reader.read_exact(&mut [0; 2]).unwrap();
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.ends_with("   power off\n"), "{said}");
+    }
 }
 
 #[test]

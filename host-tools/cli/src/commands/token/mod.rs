@@ -14,7 +14,7 @@ use crate::pin::{PinEntry, new_pin};
 use crate::report::Report;
 use crate::secret_source::SecretSource;
 use crate::table::Table;
-use crate::{output, text};
+use crate::{output, signals, text};
 use args::{Command, PinName, Unblockable};
 
 pub(crate) fn run(args: &args::Token, report: Report) -> Result<()> {
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &args::Token, report: Report) -> Result<()> {
 
 fn simulate(command: &simulator::cli::Command) -> Result<()> {
     use simulator::cli::Error;
-    command.execute(&mut output::Stdout).map_err(|error| {
+    command.execute_until(&mut output::Stdout, || Ok(signals::divert())).map_err(|error| {
         let code = match error {
             Error::Usage(_) => Code::Usage,
             Error::Failed(_) => Code::Card,
