@@ -178,11 +178,11 @@ unsafe fn direction(is_in: bool, data: *const c_uchar, len: usize) -> protocol::
     if is_in {
         protocol::Transfer::In { len }
     } else if len == 0 {
-        protocol::Transfer::Out { data: Vec::new(), zero_packet: false }
+        protocol::Transfer::Out { data: Vec::new().into(), zero_packet: false }
     } else {
         // SAFETY: the caller's promise.
         let data = unsafe { slice::from_raw_parts(data, len) }.to_vec();
-        protocol::Transfer::Out { data, zero_packet: false }
+        protocol::Transfer::Out { data: data.into(), zero_packet: false }
     }
 }
 

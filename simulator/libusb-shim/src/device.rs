@@ -198,10 +198,10 @@ fn attach(server: &str, record: &Record) -> Result<(Attachment, Description), Op
     let description = Description::enumerate(|setup| {
         let len = usize::from(u16::from_le_bytes([setup[6], setup[7]]));
         let transfer =
-            if setup[0] & 0x80 != 0 { Transfer::In { len } } else { Transfer::Out { data: Vec::new(), zero_packet: false } };
+            if setup[0] & 0x80 != 0 { Transfer::In { len } } else { Transfer::Out { data: Vec::new().into(), zero_packet: false } };
         let completed = control(&attachment, setup, transfer, Some(PATIENCE))?;
         check(completed.status)?;
-        Ok::<_, OpenError>(completed.data)
+        Ok::<_, OpenError>(completed.data.into())
     })?;
     Ok((attachment, description))
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use simulator::reader::usbip::Octets;
 use simulator::reader::usbip::client::{Attachment, Completed, TransferError};
 use simulator::reader::usbip::protocol::{Status, Transfer};
 
@@ -29,7 +30,7 @@ pub(crate) struct Finished {
     pub(crate) transfer: usize,
     pub(crate) outcome: Outcome,
     pub(crate) actual: usize,
-    pub(crate) data: Vec<u8>,
+    pub(crate) data: Octets,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +76,7 @@ pub(crate) fn begin(
 }
 
 fn finished(transfer: usize, ended: Result<Completed, TransferError>) -> Finished {
-    let nothing = |outcome| Finished { transfer, outcome, actual: 0, data: Vec::new() };
+    let nothing = |outcome| Finished { transfer, outcome, actual: 0, data: Octets::default() };
     match ended {
         Ok(Completed { status, actual, data }) => {
             let outcome = match status {
@@ -124,4 +125,16 @@ pub(crate) fn next(timeout: Duration, enough: impl Fn() -> bool) -> Option<Finis
 pub(crate) fn wake() {
     drop(events());
     CHANGED.notify_all();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_what_came_tells_its_length_only() {
+        let ended = Completed { status: Status::DONE, actual: 3, data: vec![0xC1, 0xC2, 0xC3].into() };
+        let shown = format!("{:?}", finished(1, Ok(ended)));
+        assert!(shown.contains("3 octets") && !shown.contains("193"), "{shown}");
+    }
 }

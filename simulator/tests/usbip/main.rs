@@ -293,7 +293,11 @@ fn stock_client_lists_the_devices() {
 }
 
 fn setup(octets: [u8; 8]) -> Transfer {
-    if octets[0] & 0x80 == 0 { Transfer::Out { data: vec![], zero_packet: false } } else { Transfer::In { len: octets[6].into() } }
+    if octets[0] & 0x80 == 0 {
+        Transfer::Out { data: vec![].into(), zero_packet: false }
+    } else {
+        Transfer::In { len: octets[6].into() }
+    }
 }
 
 fn attachment(server: &Server) -> Attachment {
@@ -314,10 +318,10 @@ fn client_lists_attaches_and_transfers() {
     assert_eq!(attachment.record().device_id(), 0x0001_0002);
     let refused = Attachment::new(&address, BusId::new("1-1").unwrap()).unwrap_err();
     assert!(matches!(refused, AttachError::Refused(OpStatus::BUSY)), "{refused}");
-    let sent = Transfer::Out { data: b"abc".to_vec(), zero_packet: false };
+    let sent = Transfer::Out { data: b"abc".to_vec().into(), zero_packet: false };
     assert_eq!(attachment.transfer(1, [0; 8], sent, Some(PATIENCE)).unwrap().actual, 3);
     let read = attachment.transfer(1, [0; 8], Transfer::In { len: 64 }, Some(PATIENCE)).unwrap();
-    assert_eq!((read.status, read.data), (Status::DONE, b"abc".to_vec()));
+    assert_eq!((read.status, read.data), (Status::DONE, b"abc".to_vec().into()));
 }
 
 #[test]
@@ -327,10 +331,10 @@ fn client_gives_up_in_time_and_goes_on() {
     let read = || attachment.transfer(1, [0; 8], Transfer::In { len: 64 }, Some(Duration::from_millis(1)));
     assert_eq!(read(), Err(TransferError::TimedOut));
     assert_eq!(read(), Err(TransferError::TimedOut));
-    let sent = Transfer::Out { data: b"abc".to_vec(), zero_packet: false };
+    let sent = Transfer::Out { data: b"abc".to_vec().into(), zero_packet: false };
     attachment.transfer(1, [0; 8], sent, Some(PATIENCE)).unwrap();
     let read = attachment.transfer(1, [0; 8], Transfer::In { len: 64 }, Some(PATIENCE)).unwrap();
-    assert_eq!(read.data, b"abc");
+    assert_eq!(read.data[..], *b"abc");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use usb_device::endpoint::{EndpointAddress, EndpointType};
 use usb_device::{Result, UsbDirection, UsbError};
 
 use super::endpoint::{Endpoints, Events};
+use super::octets::Octets;
 use super::protocol::{Command, OpStatus, Reply, Status};
 
 /// Longest that a device may take to connect after power is given, or to stop after it was taken away.
@@ -202,7 +203,7 @@ impl Session {
 
     /// Ends a transfer with `status` before it has begun.
     pub(super) fn refuse(&self, seq: u32, status: Status) {
-        self.change(|_, replies| replies.push_back(Reply::Submit { seq, status, actual: 0, data: Vec::new() }));
+        self.change(|_, replies| replies.push_back(Reply::Submit { seq, status, actual: 0, data: Octets::default() }));
     }
 
     fn change(&self, action: impl FnOnce(&mut Endpoints, &mut VecDeque<Reply>)) {

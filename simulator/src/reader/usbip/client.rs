@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use super::octets::Octets;
 use super::protocol::{self, BusId, Command, OpStatus, Record, Reply, Request, Room, Status, Submit, Transfer};
 
 /// Longest that a server may take for a reply that waits for no device's data. After an import a device has to start first.
@@ -53,7 +54,7 @@ pub struct Completed {
     /// Octets that went over.
     pub actual: usize,
     /// Those of them that were for the host.
-    pub data: Vec<u8>,
+    pub data: Octets,
 }
 
 /// Which devices the server at `address` (host and port) exports.

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use usb_device::endpoint::{EndpointAddress, EndpointType};
 use usb_device::{Result, UsbDirection, UsbError};
 
+use super::octets::Octets;
 use super::protocol::{Reply, Status, Submit, Transfer};
 
 /// Endpoints of one direction (USB 2.0, 5.3.1.2).
@@ -196,7 +197,7 @@ fn take<T>(transfers: &mut VecDeque<T>, victim: u32, seq: impl Fn(&T) -> u32) ->
 
 /// The end of a transfer that brought nothing.
 fn ended(seq: u32, status: Status) -> Reply {
-    Reply::Submit { seq, status, actual: 0, data: Vec::new() }
+    Reply::Submit { seq, status, actual: 0, data: Octets::default() }
 }
 
 /// A bulk or interrupt endpoint to the host.
@@ -204,7 +205,7 @@ fn ended(seq: u32, status: Status) -> Reply {
 struct In {
     max_packet: usize,
     /// Sent by the device, not yet asked for by the host.
-    packet: Option<Vec<u8>>,
+    packet: Option<Octets>,
     transfers: VecDeque<InTransfer>,
     stalled: bool,
     complete: bool,
@@ -214,7 +215,7 @@ struct In {
 struct InTransfer {
     seq: u32,
     len: usize,
-    data: Vec<u8>,
+    data: Octets,
 }
 
 /// How a packet leaves a transfer.
@@ -238,7 +239,7 @@ fn fill(data: &mut Vec<u8>, len: usize, packet: &[u8], max_packet: usize) -> Fil
 
 impl In {
     fn submit(&mut self, seq: u32, len: usize, replies: &mut VecDeque<Reply>) {
-        self.transfers.push_back(InTransfer { seq, len, data: Vec::new() });
+        self.transfers.push_back(InTransfer { seq, len, data: Octets::default() });
         self.run(replies);
     }
 
@@ -249,7 +250,7 @@ impl In {
         if self.packet.is_some() {
             return Err(UsbError::WouldBlock);
         }
-        self.packet = Some(packet.to_vec());
+        self.packet = Some(packet.to_vec().into());
         self.run(replies);
         Ok(packet.len())
     }
@@ -284,14 +285,14 @@ struct Out {
 #[derive(Debug)]
 struct OutTransfer {
     seq: u32,
-    data: Vec<u8>,
+    data: Octets,
     read: usize,
     /// Packets that the device has not read.
     packets: usize,
 }
 
 impl Out {
-    fn submit(&mut self, seq: u32, data: Vec<u8>, zero_packet: bool, replies: &mut VecDeque<Reply>) {
+    fn submit(&mut self, seq: u32, data: Octets, zero_packet: bool, replies: &mut VecDeque<Reply>) {
         let last_is_full = !data.is_empty() && data.len().is_multiple_of(self.max_packet);
         let packets = data.len().div_ceil(self.max_packet).max(1) + usize::from(zero_packet && last_is_full);
         self.transfers.push_back(OutTransfer { seq, data, read: 0, packets });
@@ -317,7 +318,7 @@ impl Out {
                 seq: transfer.seq,
                 status: Status::DONE,
                 actual: transfer.data.len(),
-                data: Vec::new(),
+                data: Octets::default(),
             });
             self.transfers.pop_front();
         }
@@ -356,13 +357,13 @@ enum Stage {
     /// The device has not read the SETUP packet. What it sends before still belongs to the transfer before.
     Setup,
     /// The device sends.
-    DataIn(Vec<u8>),
+    DataIn(Octets),
     /// The device has read so many octets.
     DataOut(usize),
     /// The device has to acknowledge, with an empty packet.
     StatusIn,
     /// The host acknowledges these data, with an empty packet.
-    StatusOut(Vec<u8>),
+    StatusOut(Octets),
 }
 
 impl Control {
@@ -397,7 +398,7 @@ impl Control {
             (Stage::Setup, _) => {
                 packet.get_mut(..8).ok_or(UsbError::BufferOverflow)?.copy_from_slice(&transfer.setup);
                 transfer.stage = match data_stage(transfer.setup) {
-                    Some((UsbDirection::In, _)) => Stage::DataIn(Vec::new()),
+                    Some((UsbDirection::In, _)) => Stage::DataIn(Octets::default()),
                     Some((UsbDirection::Out, _)) => Stage::DataOut(0),
                     None => Stage::StatusIn,
                 };
@@ -447,7 +448,7 @@ impl Control {
             _ => None,
         };
         if let Some((status, actual)) = ended {
-            replies.push_back(Reply::Submit { seq: transfer.seq, status, actual, data: Vec::new() });
+            replies.push_back(Reply::Submit { seq: transfer.seq, status, actual, data: Octets::default() });
             self.transfers.pop_front();
         }
         Ok(packet.len())

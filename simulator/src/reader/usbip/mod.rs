@@ -16,9 +16,11 @@ pub mod client;
 pub mod descriptor;
 mod device;
 mod endpoint;
+mod octets;
 pub mod protocol;
 mod server;
 
 pub use bus::VirtualBus;
 pub use device::{PRODUCT_ID, VENDOR_ID, ccid_device};
+pub use octets::Octets;
 pub use server::{PlugError, Server};

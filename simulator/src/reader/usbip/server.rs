@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::bus::{Session, VirtualBus};
 use super::descriptor::{self, Description};
+use super::octets::Octets;
 use super::protocol::{self, BusId, Command, FULL_SPEED, OpStatus, Record, Reply, Request, Status, Submit, Transfer};
 
 /// Connections that may be open at a time; more are closed at once.
@@ -169,10 +170,10 @@ fn describe(bus: &VirtualBus) -> Result<Description, PlugError> {
         seq += 1;
         let len = usize::from(u16::from_le_bytes([setup[6], setup[7]]));
         let transfer =
-            if setup[0] & 0x80 != 0 { Transfer::In { len } } else { Transfer::Out { data: Vec::new(), zero_packet: false } };
+            if setup[0] & 0x80 != 0 { Transfer::In { len } } else { Transfer::Out { data: Octets::default(), zero_packet: false } };
         session.carry_out(Command::Submit(Submit { seq, device_id: 0, endpoint: 0, setup, transfer }));
         match session.reply(Some(PATIENCE)) {
-            Some(Reply::Submit { status: Status::DONE, data, .. }) => Ok(data),
+            Some(Reply::Submit { status: Status::DONE, data, .. }) => Ok(data.into()),
             _ => Err(PlugError::Refused(setup)),
         }
     })

@@ -33,7 +33,7 @@ fn see_reset(bus: &VirtualBus) {
 }
 
 fn submit(session: &Session, seq: u32) {
-    let transfer = Transfer::Out { data: b"abc".to_vec(), zero_packet: false };
+    let transfer = Transfer::Out { data: b"abc".to_vec().into(), zero_packet: false };
     session.carry_out(Command::Submit(Submit { seq, device_id: 0, endpoint: 1, setup: [0; 8], transfer }));
 }
 
@@ -61,7 +61,7 @@ fn packet_that_is_left_alone_does_not_keep_the_device_awake() {
         let session = bus.attach().unwrap();
         is_ready.recv_timeout(PATIENCE).unwrap();
         submit(&session, 1);
-        let expected = Reply::Submit { seq: 1, status: Status::DONE, actual: 3, data: Vec::new() };
+        let expected = Reply::Submit { seq: 1, status: Status::DONE, actual: 3, data: Octets::default() };
         assert_eq!(session.reply(Some(PATIENCE)), Some(expected));
         // The power stays until the device has looked.
         is_ready.recv_timeout(PATIENCE).unwrap();

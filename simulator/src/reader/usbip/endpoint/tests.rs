@@ -40,7 +40,7 @@ impl Bench {
     }
 
     fn send(&mut self, seq: u32, data: &[u8], zero_packet: bool) {
-        self.submit(seq, 1, [0; 8], Transfer::Out { data: data.to_vec(), zero_packet });
+        self.submit(seq, 1, [0; 8], Transfer::Out { data: data.to_vec().into(), zero_packet });
     }
 
     fn write(&mut self, address: u8, packet: &[u8]) -> Result<usize> {
@@ -70,11 +70,11 @@ impl Bench {
 }
 
 fn done(seq: u32, data: &[u8]) -> Reply {
-    Reply::Submit { seq, status: Status::DONE, actual: data.len(), data: data.to_vec() }
+    Reply::Submit { seq, status: Status::DONE, actual: data.len(), data: data.to_vec().into() }
 }
 
 fn sent(seq: u32, actual: usize) -> Reply {
-    Reply::Submit { seq, status: Status::DONE, actual, data: vec![] }
+    Reply::Submit { seq, status: Status::DONE, actual, data: vec![].into() }
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn packet_that_does_not_fit_is_babble() {
     bench.ask(2, 70);
     bench.write(BULK_IN, &[1; 64]).unwrap();
     bench.write(BULK_IN, &[2; 7]).unwrap();
-    assert_eq!(bench.replies(), [Reply::Submit { seq: 1, status: Status::BABBLE, actual: 64, data: vec![1; 64] }]);
+    assert_eq!(bench.replies(), [Reply::Submit { seq: 1, status: Status::BABBLE, actual: 64, data: vec![1; 64].into() }]);
     bench.write(BULK_IN, &[3; 7]).unwrap();
     assert_eq!(bench.replies(), [done(2, &[3; 7])]);
 }
@@ -224,7 +224,7 @@ fn transfer_that_is_given_up_is_answered_once() {
 fn transfer_to_no_endpoint_or_too_many_are_refused() {
     let mut bench = Bench::new();
     bench.submit(1, 2, [0; 8], Transfer::In { len: 1 });
-    bench.submit(2, 15, [0; 8], Transfer::Out { data: vec![0], zero_packet: false });
+    bench.submit(2, 15, [0; 8], Transfer::Out { data: vec![0].into(), zero_packet: false });
     assert_eq!(bench.replies(), [1, 2].map(|seq| ended(seq, Status::NO_ENDPOINT)));
     for seq in 0..=64 {
         bench.ask(seq, 64);
@@ -251,7 +251,7 @@ fn control_transfer_to_the_host_has_three_stages() {
 #[test]
 fn control_transfer_without_data_is_acknowledged() {
     let mut bench = Bench::new();
-    bench.submit(1, 0, SET, Transfer::Out { data: vec![], zero_packet: false });
+    bench.submit(1, 0, SET, Transfer::Out { data: vec![].into(), zero_packet: false });
     assert_eq!(bench.read(EP0_OUT).unwrap(), SET);
     bench.write(EP0_IN, &[]).unwrap();
     assert_eq!(bench.replies(), [sent(1, 0)]);
@@ -260,7 +260,7 @@ fn control_transfer_without_data_is_acknowledged() {
 #[test]
 fn control_transfer_to_the_device_has_its_data_in_between() {
     let mut bench = Bench::new();
-    bench.submit(1, 0, SEND, Transfer::Out { data: vec![7; 70], zero_packet: false });
+    bench.submit(1, 0, SEND, Transfer::Out { data: vec![7; 70].into(), zero_packet: false });
     for packet in [&SEND[..], &[7; 64], &[7; 6]] {
         assert_eq!(bench.read(EP0_OUT).unwrap(), packet);
     }
@@ -295,7 +295,7 @@ fn late_packet_does_not_end_the_next_control_transfer() {
 fn control_transfer_that_the_device_refuses_is_a_stall() {
     let mut bench = Bench::new();
     bench.submit(1, 0, GET, Transfer::In { len: 255 });
-    bench.submit(2, 0, SET, Transfer::Out { data: vec![], zero_packet: false });
+    bench.submit(2, 0, SET, Transfer::Out { data: vec![].into(), zero_packet: false });
     bench.read(EP0_OUT).unwrap();
     bench.stall(EP0_OUT, true);
     bench.stall(EP0_IN, true);
@@ -306,8 +306,8 @@ fn control_transfer_that_the_device_refuses_is_a_stall() {
 #[test]
 fn control_transfer_must_be_what_its_setup_packet_says() {
     let mut bench = Bench::new();
-    bench.submit(1, 0, GET, Transfer::Out { data: vec![0; 255], zero_packet: false });
-    bench.submit(2, 0, SEND, Transfer::Out { data: vec![0; 69], zero_packet: false });
+    bench.submit(1, 0, GET, Transfer::Out { data: vec![0; 255].into(), zero_packet: false });
+    bench.submit(2, 0, SEND, Transfer::Out { data: vec![0; 69].into(), zero_packet: false });
     bench.submit(3, 0, SET, Transfer::In { len: 1 });
     assert_eq!(bench.replies(), [1, 2, 3].map(|seq| ended(seq, Status::INVALID)));
 }

@@ -32,7 +32,7 @@ fn emitted(emit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn submit_out() -> Command {
-    let transfer = Transfer::Out { data: b"abc".to_vec(), zero_packet: true };
+    let transfer = Transfer::Out { data: b"abc".to_vec().into(), zero_packet: true };
     Command::Submit(Submit { seq: 5, device_id: 0x0001_0002, endpoint: 2, setup: [0; 8], transfer })
 }
 
@@ -86,7 +86,7 @@ fn commands_both_ways() {
 
 #[test]
 fn replies_both_ways() {
-    let done = |data: &[u8]| Reply::Submit { seq: 5, status: Status::DONE, actual: 3, data: data.to_vec() };
+    let done = |data: &[u8]| Reply::Submit { seq: 5, status: Status::DONE, actual: 3, data: data.to_vec().into() };
     assert_eq!(Reply::read(&mut &RET_SUBMIT[..], |seq| (seq == 5).then_some(Room::In(3))).unwrap(), done(b"abc"));
     assert_eq!(Reply::read(&mut &RET_SUBMIT[..48], |_| Some(Room::Out(3))).unwrap(), done(b""));
     assert_eq!(emitted(|to| done(b"abc").emit(to)), RET_SUBMIT);

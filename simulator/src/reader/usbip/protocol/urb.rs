@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use super::super::octets::Octets;
 use super::{Error, MAX_TRANSFER_LEN, Malformed, array, u32_at, vec};
 
 const URB_HEADER_LEN: usize = 48;
@@ -60,7 +61,7 @@ pub enum Transfer {
     /// To the device.
     Out {
         /// The octets.
-        data: Vec<u8>,
+        data: Octets,
         /// Whether an empty packet follows if the last one is full.
         zero_packet: bool,
     },
@@ -97,7 +98,9 @@ impl Command {
         let len = transfer_len(u32_at(&octets, 24), MAX_TRANSFER_LEN)?;
         let transfer = match u32_at(&octets, 12) {
             DIRECTION_IN => Transfer::In { len },
-            DIRECTION_OUT => Transfer::Out { data: vec(from, len)?, zero_packet: u32_at(&octets, 20) & FLAG_ZERO_PACKET != 0 },
+            DIRECTION_OUT => {
+                Transfer::Out { data: vec(from, len)?.into(), zero_packet: u32_at(&octets, 20) & FLAG_ZERO_PACKET != 0 }
+            }
             direction => return Err(Malformed::Direction(direction).into()),
         };
         let mut setup = [0; 8];
@@ -171,7 +174,7 @@ pub enum Reply {
         /// Octets that went over: to the host, of `data`; to the device, of what it was sent.
         actual: usize,
         /// Octets for the host.
-        data: Vec<u8>,
+        data: Octets,
     },
     /// A transfer was given up, or had ended before.
     Unlink {
@@ -200,7 +203,7 @@ impl Reply {
         let room = room(seq).ok_or(Malformed::Sequence(seq))?;
         let (Room::In(limit) | Room::Out(limit)) = room;
         let actual = transfer_len(u32_at(&octets, 24), limit)?;
-        let data = if matches!(room, Room::In(_)) { vec(from, actual)? } else { Vec::new() };
+        let data = if matches!(room, Room::In(_)) { vec(from, actual)?.into() } else { Octets::default() };
         Ok(Self::Submit { seq, status, actual, data })
     }
 
