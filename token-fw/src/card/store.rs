@@ -2,8 +2,8 @@
 //!
 //! The flash is two banks, one of which is in use. A record is appended to its log: header, body, and a word that commits it; the latest
 //! committed record of a slot is the one that counts. When the log is full, the records that count are copied to the other bank, which
-//! is then put to use by its first mark, at once and for all of them; the old bank is erased, and a last mark says so. The same way the
-//! whole content is replaced: personalisation and factory reset either happen or do not.
+//! is then put to use by its first mark, at once and for all of them; the old bank is erased, and a last mark says so. A log whose next
+//! place is not erased counts as full. The same way the whole content is replaced: personalisation and factory reset either happen or do not.
 //!
 //! A cut leaves a record without its commit word, or a bank without its first mark: neither counts. Anything else that does not read
 //! as it was written is a fault. So is a bank that lost its first mark later, as the last mark tells. What the store cannot tell is
@@ -41,10 +41,10 @@ impl Log {
     /// Appends the record whose body is in `scratch`.
     ///
     /// # Errors
-    /// [`Fault::Capacity`], with nothing written: it does not fit.
+    /// [`Fault::Capacity`], with nothing written: it does not fit, or its place is not erased.
     pub(super) fn append<F: NorFlash>(&mut self, flash: &mut F, header: &Header, scratch: &Scratch) -> Result<(), Fault> {
         let body = scratch.body(header.body_len::<F>())?;
-        let at = self.reserve::<F>(header)?;
+        let at = self.place(flash, header)?;
         header.write(flash, at)?;
         Words::<F>::write(flash, at.saturating_add(Words::<F>::PREFIX_LEN), body)?;
         Header::commit(flash, at)?;
@@ -54,7 +54,7 @@ impl Log {
 
     /// Appends the record at `from` in another bank as it is.
     fn adopt<F: NorFlash>(&mut self, flash: &mut F, header: &Header, from: usize) -> Result<(), Fault> {
-        let at = self.reserve::<F>(header)?;
+        let at = self.place(flash, header)?;
         header.write(flash, at)?;
         let prefix = Words::<F>::PREFIX_LEN;
         Words::<F>::copy(flash, from.saturating_add(prefix), at.saturating_add(prefix), header.body_len::<F>())?;
@@ -69,6 +69,13 @@ impl Log {
             Some(end) if end <= self.limit => Ok(self.base.saturating_add(self.end)),
             _ => Err(Fault::Capacity),
         }
+    }
+
+    /// As [`reserve`](Self::reserve), if the place is erased as well: programming only clears bits, so that a record over anything else would
+    /// be committed and not open again.
+    fn place<F: NorFlash>(&self, flash: &mut F, header: &Header) -> Result<usize, Fault> {
+        let at = self.reserve::<F>(header)?;
+        if Words::<F>::erased(flash, at, at.saturating_add(header.record_len::<F>()))? { Ok(at) } else { Err(Fault::Capacity) }
     }
 
     /// Counts the record at the end in.
@@ -197,12 +204,14 @@ impl Store {
     /// Appends the record whose body is in `scratch`. It counts as soon as this succeeds, and perhaps if it fails.
     pub(super) fn append<F: NorFlash>(&mut self, flash: &mut F, header: &Header, scratch: &Scratch) -> Result<(), Fault> {
         self.usable()?;
-        if self.log.as_ref().ok_or(Fault::Blank)?.reserve::<F>(header).is_err() {
-            self.compact(flash)?;
+        match self.log.as_ref().ok_or(Fault::Blank)?.place(flash, header) {
+            Ok(_) => {}
+            Err(Fault::Capacity) => self.compact(flash)?,
+            Err(fault) => return Err(fault),
         }
         self.failed = true;
         let appended = self.log.as_mut().ok_or(Fault::Blank)?.append(flash, header, scratch);
-        // not fitting, it left everything as it was
+        // without a place for it, it left everything as it was
         self.failed = !matches!(appended, Ok(()) | Err(Fault::Capacity));
         appended
     }

@@ -77,6 +77,27 @@ fn unreadable_tries_are_no_tries() {
     assert_eq!(card.unblock(&puk, PinRef::Pin1, &pin("4321")), Err(PinError::Fault(Fault::Corrupt)));
 }
 
+/// Nothing is written over what should be erased and is not: the card takes the other bank, and goes on as the same one.
+#[test]
+fn garbage_after_the_log_is_written_around() {
+    // a word at the header, one in the middle of the record, and the last one, of which a single bit is programmed
+    for (from_end, octet) in [(0, 0x00), (40, 0xA5), (80, 0xFE)] {
+        let mut card = card();
+        card.verify(PinRef::Pin1, &pin("9999")).unwrap_err();
+        let mut board = card.into_platform();
+        let bank = &mut board.flash.cells[..BANK_LEN];
+        let end = (bank.iter().rposition(|octet| *octet != 0xFF).unwrap() + 1).next_multiple_of(4);
+        bank[end + from_end] = octet;
+        board.flash = Flash::of(board.flash.cells);
+        let mut card = Card::new(board).unwrap();
+        assert_eq!(card.verify(PinRef::Pin1, &pin("9999")), Err(PinError::Wrong { left: 1 }));
+        assert_eq!(card.tries(PinRef::Pin1).unwrap().left, 1);
+        let mut card = crate::reopen(card);
+        assert_eq!(card.tries(PinRef::Pin1).unwrap().left, 1);
+        card.verify(PinRef::Pin1, &pin("1234")).unwrap();
+    }
+}
+
 /// A record that was the latest once is not the latest again because it stands there again.
 #[test]
 fn replayed_record_is_refused() {
