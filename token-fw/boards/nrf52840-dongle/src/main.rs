@@ -91,7 +91,8 @@ fn halt() -> ! {
     }
 }
 
-/// A panic takes the power from everything that the card holds in RAM.
+/// A panic begins anew, with a card that has no PIN verified. The reset leaves RAM as it is; the start-up code (cortex-m-rt, `zero-init-ram`)
+/// zeroes all of it before anything of this program runs.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     SCB::sys_reset()
