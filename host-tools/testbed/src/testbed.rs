@@ -1,27 +1,22 @@
 //! All of it together.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cdoc2_server::Config as ServerConfig;
 use simulator::certificate::{Content, Subject};
 use simulator::holder::Holder;
-use tempfile::TempDir;
 
 use crate::background::Background;
+use crate::client_config::ClientConfig;
 use crate::content::Document;
 use crate::directory::{self, Directory, Tree, Use};
+use crate::folder::Folder;
 use crate::identity::Algorithm;
 use crate::ocsp::{self, Ocsp};
-use crate::phone::{self, mobile_id, smart_id};
+use crate::phone::{mobile_id, smart_id};
 use crate::{Authority, CapsuleServer, Card, Error, Identity, MobileIdService, PolicyService, SmartIdService};
-
-/// The id of the capsule server: what containers call it.
-pub const SERVER_ID: &str = "testbed";
 
 /// What a test bed is to have.
 pub struct Options {
@@ -90,10 +85,7 @@ impl Testbed {
         let smart_id = SmartIdService::start(&identity, &spawner)?;
         let mobile_id = MobileIdService::start(&identity, &spawner)?;
 
-        let file = folder.write("server.toml", &server_toml(options.postgresql.as_deref()))?;
-        let mut config = ServerConfig::read(&file)?;
-        (options.configure_server)(&mut config);
-        let server = CapsuleServer::start_new(file, config, spawner)?;
+        let server = CapsuleServer::start_new(&folder, options.postgresql.as_deref(), options.configure_server, spawner)?;
 
         let directory = match options.ldap {
             false => Err(directory::Error::NotWanted),
@@ -102,7 +94,14 @@ impl Testbed {
                 started => Ok(started?),
             },
         };
-        let config = folder.write("config.toml", &client_toml(&server, &policy, &smart_id, &mobile_id, directory.as_ref().ok()))?;
+        let config = ClientConfig {
+            server: &server,
+            policy: &policy,
+            smart_id: &smart_id,
+            mobile_id: &mobile_id,
+            directory: directory.as_ref().ok(),
+        };
+        let config = folder.write("config.toml", &config.to_toml())?;
         Ok(Self { server, directory, authority, ocsp, policy, smart_id, mobile_id, config, _background: background, folder })
     }
 
@@ -252,128 +251,4 @@ pub struct KeyFiles {
     pub certificate: PathBuf,
     /// The private key, PKCS#8 in PEM.
     pub key: PathBuf,
-}
-
-/// Port 0 everywhere; rates are without limit, for all clients come from one address.
-fn server_toml(postgresql: Option<&str>) -> String {
-    let store =
-        postgresql.map_or_else(|| "sqlite = \"capsules.sqlite\"".into(), |url| format!("postgresql = {}", toml_string(url)));
-    format!(
-        r#"[sender]
-address = "127.0.0.1:0"
-certificate = "server.pem"
-key = "server.key"
-
-[recipient]
-address = "127.0.0.1:0"
-certificate = "server.pem"
-key = "server.key"
-client_authorities = ["root.pem"]
-client_intermediates = ["intermediate.pem"]
-
-[operations]
-address = "127.0.0.1:0"
-
-[store]
-{store}
-
-[limits]
-handshakes_per_second = 0
-requests_per_second = 0
-"#
-    )
-}
-
-/// As part of a basic string (TOML 1.0, "String").
-fn toml_string(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-fn client_toml(
-    server: &CapsuleServer,
-    policy: &PolicyService,
-    smart_id: &SmartIdService,
-    mobile_id: &MobileIdService,
-    directory: Option<&Directory>,
-) -> String {
-    let mut text = format!(
-        r#"default_server = "{SERVER_ID}"
-
-[policy]
-url = "{}"
-authorities = ["root.pem"]
-
-[[server]]
-id = "{SERVER_ID}"
-owner = "CDOC2 test bed"
-sender_url = "{}"
-recipient_url = "{}"
-certificates = ["server-certificate.pem"]
-"#,
-        policy.url(),
-        server.sender_url(),
-        server.recipient_url(),
-    );
-    text.extend([("smart_id", smart_id.url()), ("mobile_id", mobile_id.url())].map(|(name, url)| {
-        format!(
-            "\n[{name}]\nurl = \"{url}\"\nrelying_party_uuid = \"{}\"\nrelying_party_name = \"{}\"\n\
-             certificates = [\"server-certificate.pem\"]\nauthorities = [\"intermediate.pem\"]\n",
-            phone::RELYING_PARTY_UUID,
-            phone::RELYING_PARTY_NAME
-        )
-    }));
-    if let Some(directory) = directory {
-        let sections = [
-            ("sk", directory.ldaps_url(), false, Tree::Sk),
-            // The other way to TLS, so that both are used.
-            ("zetes", directory.ldap_url(), true, Tree::Zetes),
-        ];
-        text.extend(sections.map(|(name, url, start_tls, tree)| {
-            format!(
-                "\n[[directory]]\nname = \"{name}\"\nurl = \"{url}\"\nstart_tls = {start_tls}\nbase = \"{}\"\nauthorities = [\"root.pem\"]\n",
-                tree.base()
-            )
-        }));
-    }
-    text
-}
-
-/// A folder, perhaps one that vanishes.
-#[derive(Debug)]
-enum Folder {
-    Temporary(TempDir),
-    Named(PathBuf),
-}
-
-impl Folder {
-    fn new(named: Option<PathBuf>) -> Result<Self, Error> {
-        let Some(path) = named else {
-            let folder = tempfile::Builder::new().prefix("cdoc2-testbed-").tempdir();
-            return folder.map(Self::Temporary).map_err(|cause| Error::System { what: "no temporary folder", cause });
-        };
-        let failed = |cause| Error::File { path: path.clone(), cause };
-        DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed)?;
-        if fs::read_dir(&path).map_err(failed)?.next().is_some() {
-            return Err(Error::NotEmpty(path));
-        }
-        // slapd and the client's configuration want whole paths.
-        fs::canonicalize(&path).map(Self::Named).map_err(failed)
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Temporary(folder) => folder.path(),
-            Self::Named(path) => path,
-        }
-    }
-
-    /// Writes a new file that only its owner reads.
-    fn write(&self, name: &str, content: &str) -> Result<PathBuf, Error> {
-        let path = self.path().join(name);
-        let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        written
-            .and_then(|mut file: fs::File| -> io::Result<()> { file.write_all(content.as_bytes()) })
-            .map_err(|cause| Error::File { path: path.clone(), cause })?;
-        Ok(path)
-    }
 }
