@@ -1,15 +1,20 @@
 //! The configuration of a client that uses all of it.
 
 use crate::directory::Tree;
+use crate::hosted::toml_string;
 use crate::phone::{RELYING_PARTY_NAME, RELYING_PARTY_UUID};
-use crate::{CapsuleServer, Directory, MobileIdService, PolicyService, SmartIdService};
+use crate::{CapsuleServer, Directory, MobileIdService, PolicyService, SharesServer, SmartIdService, shares_server};
 
 /// What the capsule server is called.
 pub const SERVER_ID: &str = "testbed";
+/// What the set of shares servers is called.
+pub const SHARES_SET_ID: &str = "testbed";
 
 /// Whom the client is told of.
 pub(crate) struct ClientConfig<'t> {
     pub(crate) server: &'t CapsuleServer,
+    /// There is no set of fewer than two.
+    pub(crate) shares_servers: &'t [SharesServer],
     pub(crate) policy: &'t PolicyService,
     pub(crate) smart_id: &'t SmartIdService,
     pub(crate) mobile_id: &'t MobileIdService,
@@ -28,15 +33,20 @@ authorities = ["root.pem"]
 
 [[server]]
 id = "{SERVER_ID}"
-owner = "CDOC2 test bed"
+owner = {}
 sender_url = "{}"
 recipient_url = "{}"
 certificates = ["server-certificate.pem"]
 "#,
             self.policy.url(),
+            toml_string(self.server.owner()),
             self.server.sender_url(),
             self.server.recipient_url(),
         );
+        if self.shares_servers.len() > 1 {
+            text += &format!("\n[[shares_set]]\nid = \"{SHARES_SET_ID}\"\n");
+            text.extend(self.shares_servers.iter().enumerate().map(shares_server));
+        }
         text += &signing_service("smart_id", &self.smart_id.url());
         text += &signing_service("mobile_id", &self.mobile_id.url());
         if let Some(directory) = self.directory {
@@ -46,6 +56,23 @@ certificates = ["server-certificate.pem"]
         }
         text
     }
+}
+
+fn shares_server((index, server): (usize, &SharesServer)) -> String {
+    format!(
+        r#"
+[[shares_set.server]]
+url = "{}"
+owner = {}
+certificates = ["{}"]
+interface = "{}"
+"#,
+        server.url(),
+        toml_string(server.owner()),
+        shares_server::certificate(index),
+        // Both are used.
+        if index % 2 == 0 { "token" } else { "ticket" },
+    )
 }
 
 fn signing_service(name: &str, url: &str) -> String {

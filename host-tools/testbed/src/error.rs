@@ -52,12 +52,12 @@ pub enum Error {
         /// What the operating system says.
         cause: io::Error,
     },
-    /// The capsule server does not start.
+    /// A server does not start.
     #[error(transparent)]
-    CapsuleServer(#[from] cdoc2_server::StartError),
+    Server(#[from] cdoc2_server::StartError),
     /// Its configuration is not sound.
     #[error(transparent)]
-    CapsuleServerConfig(#[from] cdoc2_server::config::Error),
+    ServerConfig(#[from] cdoc2_server::config::Error),
     /// The directory does not start, or does not do what it is told.
     #[error(transparent)]
     Directory(#[from] directory::Error),

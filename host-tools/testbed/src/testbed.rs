@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use cdoc2_server::Config as ServerConfig;
+use cdoc2_server::config::Capsules;
 use simulator::certificate::{Content, Subject};
 use simulator::holder::Holder;
 
@@ -13,10 +13,14 @@ use crate::client_config::ClientConfig;
 use crate::content::Document;
 use crate::directory::{self, Directory, Tree, Use};
 use crate::folder::Folder;
+use crate::hosted::Configure;
 use crate::identity::Algorithm;
 use crate::ocsp::{self, Ocsp};
 use crate::phone::{mobile_id, smart_id};
-use crate::{Authority, CapsuleServer, Card, Error, Identity, MobileIdService, PolicyService, SmartIdService};
+use crate::{
+    Authority, CapsuleServer, Card, Error, Identity, MobileIdService, PolicyService, SharesServer, SharesServerOptions,
+    SmartIdService, capsule_server, shares_server,
+};
 
 /// What a test bed is to have.
 pub struct Options {
@@ -27,12 +31,15 @@ pub struct Options {
     /// Where the capsule server keeps capsules, if not in a SQLite file in the folder: a PostgreSQL connection string.
     pub postgresql: Option<String>,
     /// What else is to be said to the capsule server. Its limits on rates are off, for all clients come from one address.
-    pub configure_server: Box<dyn FnOnce(&mut ServerConfig) + Send>,
+    pub configure_server: Configure<Capsules>,
+    /// The shares servers, no two of one owner. Two, if nothing else is said.
+    pub shares_servers: Vec<SharesServerOptions>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { folder: None, ldap: true, postgresql: None, configure_server: Box::new(|_| {}) }
+        let shares_servers = ["Test Bed North", "Test Bed South"].map(SharesServerOptions::of).into();
+        Self { folder: None, ldap: true, postgresql: None, configure_server: Box::new(|_| {}), shares_servers }
     }
 }
 
@@ -42,14 +49,15 @@ impl fmt::Debug for Options {
     }
 }
 
-/// An authority, its OCSP responder, a directory, a capsule server, a policy service, Smart-ID and Mobile-ID: all on this machine, all gone with
-/// this value.
+/// An authority, its OCSP responder, a directory, a capsule server, shares servers, a policy service, Smart-ID and Mobile-ID: all on this machine,
+/// all gone with this value.
 ///
 /// It may be started and dropped inside an asynchronous runtime, and anywhere else.
 #[derive(Debug)]
 pub struct Testbed {
     // Fields are dropped in this order: the threads after what runs on them, the folder at the end.
     server: CapsuleServer,
+    shares_servers: Vec<SharesServer>,
     directory: Result<Directory, directory::Error>,
     authority: Authority,
     ocsp: Ocsp,
@@ -85,7 +93,11 @@ impl Testbed {
         let smart_id = SmartIdService::start(&identity, &spawner)?;
         let mobile_id = MobileIdService::start(&identity, &spawner)?;
 
-        let server = CapsuleServer::start_new(&folder, options.postgresql.as_deref(), options.configure_server, spawner)?;
+        let server = capsule_server::start(&folder, options.postgresql.as_deref(), options.configure_server, spawner.clone())?;
+        let shares_servers = options.shares_servers.into_iter().enumerate();
+        let shares_servers = shares_servers
+            .map(|(index, options)| shares_server::start(&folder, index, options, &authority, spawner.clone()))
+            .collect::<Result<Vec<_>, _>>()?;
 
         let directory = match options.ldap {
             false => Err(directory::Error::NotWanted),
@@ -96,13 +108,26 @@ impl Testbed {
         };
         let config = ClientConfig {
             server: &server,
+            shares_servers: &shares_servers,
             policy: &policy,
             smart_id: &smart_id,
             mobile_id: &mobile_id,
             directory: directory.as_ref().ok(),
         };
         let config = folder.write("config.toml", &config.to_toml())?;
-        Ok(Self { server, directory, authority, ocsp, policy, smart_id, mobile_id, config, _background: background, folder })
+        Ok(Self {
+            server,
+            shares_servers,
+            directory,
+            authority,
+            ocsp,
+            policy,
+            smart_id,
+            mobile_id,
+            config,
+            _background: background,
+            folder,
+        })
     }
 
     /// The folder that everything is in.
@@ -141,6 +166,12 @@ impl Testbed {
     #[must_use]
     pub fn server(&self) -> &CapsuleServer {
         &self.server
+    }
+
+    /// The shares servers, in the order of the options.
+    #[must_use]
+    pub fn shares_servers(&self) -> &[SharesServer] {
+        &self.shares_servers
     }
 
     /// The policy service.
