@@ -3,5 +3,6 @@
 mod careless;
 mod fetching;
 mod sending;
+mod testbed;
 mod unlinkable;
 mod world;
