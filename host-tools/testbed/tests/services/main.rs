@@ -4,4 +4,5 @@ mod curl;
 mod mobile_id;
 mod people;
 mod servers;
+mod shares;
 mod smart_id;
