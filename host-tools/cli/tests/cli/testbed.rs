@@ -59,6 +59,7 @@ fn signal_ends_it_and_nothing_is_left() {
         assert!(config.starts_with(parent.path()) && config.exists(), "{text}");
         assert!(text.contains("ldaps://127.0.0.1:") && text.contains("60001017727"), "{text}");
         for said in [
+            "shares server   https://localhost:",
             "Smart-ID        https://localhost:",
             "Mobile-ID       https://localhost:",
             "+37200000766 ",
@@ -99,6 +100,30 @@ fn everybody_that_is_printed_decrypts() {
         assert_eq!(sandbox.read(format!("{code}/a.txt")), b"plain text\n", "{line}");
     }
     assert_eq!(end(running, Signal::INT), Some(0));
+}
+
+#[test]
+fn everything_that_is_suggested_works() {
+    for arguments in [&[][..], &["--no-ldap"]] {
+        let sandbox = Sandbox::new();
+        let (running, text) = up(sandbox.folder(), arguments);
+        sandbox.write("a.txt", "plain text\n");
+        let lines = text.split_once("\nnext, in another terminal\n").unwrap().1.trim();
+        let (export, commands) = lines.split_once('\n').unwrap();
+        let mut opened = 0;
+        for command in commands.lines() {
+            let command = command.trim().replace("FILE", "a.txt");
+            let run = sandbox.shell(&format!("{export}; export NO_PROXY='*' CDOC2_PIN={PIN1}; {command}"));
+            assert_eq!(run.code(), Some(0), "{command}: {}", run.stderr());
+            if let Some((_, rest)) = command.split_once(" -o ").filter(|_| command.starts_with("cdoc2 decrypt")) {
+                let folder = rest.split(' ').next().unwrap();
+                assert_eq!(sandbox.read(format!("{folder}/a.txt")), b"plain text\n", "{command}");
+                opened += 1;
+            }
+        }
+        assert_eq!(opened, 1, "{text}");
+        assert_eq!(end(running, Signal::INT), Some(0));
+    }
 }
 
 #[test]

@@ -17,9 +17,9 @@ pub(crate) struct Testbed {
 pub(crate) enum Command {
     /// Start everything that CDOC2 needs around it, on this machine alone, until it is interrupted.
     ///
-    /// An authority with its OCSP responder, an LDAP directory (if slapd is installed), a capsule server, an organisation's policy service,
-    /// people with smart cards and keys, and others who sign in by Smart-ID and Mobile-ID, or do not. Where everything is goes to standard
-    /// output, and a line "ready" at the end. Everybody who can read the folder has all the keys in it: a test bed is for tests.
+    /// An authority with its OCSP responder, an LDAP directory (if slapd is installed), a capsule server, two shares servers, an organisation's
+    /// policy service, people with smart cards and keys, and others who sign in by Smart-ID and Mobile-ID, or do not. Where everything is goes
+    /// to standard output, and a line "ready" at the end. Everybody who can read the folder has all the keys in it: a test bed is for tests.
     Up(Up),
 }
 

@@ -97,31 +97,43 @@ fn key_options(files: &KeyFiles) -> String {
 }
 
 fn describe(testbed: &Testbed, people: &[Person], with_phones: &[people::Person]) -> String {
-    let addresses = testbed.server().addresses();
+    [places(testbed), everybody(people, with_phones), suggestions(testbed, people), "\nready\n".into()].concat()
+}
+
+/// What is where.
+fn places(testbed: &Testbed) -> String {
     let directory = match testbed.directory() {
         Ok(directory) => format!("{}, {} with StartTLS", directory.ldaps_url(), directory.ldap_url()),
         Err(reason) => format!("none: {reason}"),
     };
-    let config = text::path(testbed.config()).to_string();
-    let root = text::path(&testbed.folder().join("root.pem")).to_string();
-    let mut lines = String::new();
-    for (what, place) in [
-        ("configuration", config.clone()),
-        ("authority", root),
+    let server = testbed.server();
+    let operations = |address| format!("http://{address} for operators: /healthz, /readyz, /metrics");
+    let mut places = vec![
+        ("configuration", text::path(testbed.config()).to_string()),
+        ("authority", text::path(&testbed.folder().join("root.pem")).to_string()),
         ("OCSP responder", testbed.ocsp().url()),
         ("directory", directory),
-        ("capsule server", format!("{} for senders", testbed.server().sender_url())),
-        ("", format!("{} for recipients", testbed.server().recipient_url())),
-        ("", format!("http://{} for operators: /healthz, /readyz, /metrics", addresses.operations)),
-        ("policy service", testbed.policy().url()),
+        ("capsule server", format!("{} for senders", server.sender_url())),
+        ("", format!("{} for recipients", server.recipient_url())),
+        ("", operations(server.addresses().operations)),
+    ];
+    for server in testbed.shares_servers() {
+        places.push(("shares server", format!("{} of {}", server.url(), server.owner())));
+        places.push(("", operations(server.addresses().operations)));
+    }
+    places.extend([
         ("Smart-ID", testbed.smart_id().url()),
         ("Mobile-ID", testbed.mobile_id().url()),
-    ] {
-        // Writing to a string does not fail.
-        let _ = writeln!(lines, "{what:<16}{place}");
-    }
-    lines.push_str("\npeople\n");
+        ("policy service", testbed.policy().url()),
+    ]);
+    places.into_iter().map(|(what, place)| format!("{what:<16}{place}\n")).collect()
+}
+
+/// Who is there.
+fn everybody(people: &[Person], with_phones: &[people::Person]) -> String {
+    let mut lines = String::from("\npeople\n");
     for Person { code, name, key, options } in people {
+        // Writing to a string does not fail.
         let _ = writeln!(lines, "  {code:<12} {name:<22} {key:<20} {options}");
     }
     for (service, has_number) in [("Smart-ID", false), ("Mobile-ID", true)] {
@@ -134,19 +146,26 @@ fn describe(testbed: &Testbed, people: &[Person], with_phones: &[people::Person]
             };
         }
     }
-    lines.push_str("\nnext, in another terminal\n");
+    lines
+}
+
+/// What can be typed next.
+fn suggestions(testbed: &Testbed, people: &[Person]) -> String {
+    let config = text::path(testbed.config());
     let recipient = match testbed.directory() {
         Ok(_) => format!("id:{FIRST}"),
         Err(_) => format!("token --reader sim:{}", text::path(&testbed.folder().join(format!("{FIRST}.token")))),
     };
-    let _ = writeln!(lines, "  export CDOC2_CONFIG={config}");
-    let _ = writeln!(lines, "  cdoc2 encrypt -o letter.cdoc2 -r {recipient} FILE");
-    if let Some(first) = people.first() {
-        let reader = first.options.split("   ").next().unwrap_or_default();
-        let _ = writeln!(lines, "  cdoc2 decrypt letter.cdoc2 -o opened {reader}");
-    }
-    lines.push_str("\nready\n");
-    lines
+    let card = people.iter().find(|person| person.code == FIRST).map_or("", |person| &person.options);
+    let card = card.split("   ").next().unwrap_or_default();
+    format!(
+        "
+next, in another terminal
+  export CDOC2_CONFIG={config}
+  cdoc2 encrypt -o letter.cdoc2 -r {recipient} FILE
+  cdoc2 decrypt letter.cdoc2 -o opened {card}
+"
+    )
 }
 
 /// Not by `output`, which ends the program when nobody reads: the folder would stay.
