@@ -121,7 +121,7 @@ fn everything_that_is_suggested_works() {
                 opened += 1;
             }
         }
-        assert_eq!(opened, 1, "{text}");
+        assert_eq!(opened, 4, "{text}");
         assert_eq!(end(running, Signal::INT), Some(0));
     }
 }

@@ -97,7 +97,7 @@ fn key_options(files: &KeyFiles) -> String {
 }
 
 fn describe(testbed: &Testbed, people: &[Person], with_phones: &[people::Person]) -> String {
-    [places(testbed), everybody(people, with_phones), suggestions(testbed, people), "\nready\n".into()].concat()
+    [places(testbed), everybody(people, with_phones), suggestions(testbed, people, with_phones), "\nready\n".into()].concat()
 }
 
 /// What is where.
@@ -150,7 +150,7 @@ fn everybody(people: &[Person], with_phones: &[people::Person]) -> String {
 }
 
 /// What can be typed next.
-fn suggestions(testbed: &Testbed, people: &[Person]) -> String {
+fn suggestions(testbed: &Testbed, people: &[Person], with_phones: &[people::Person]) -> String {
     let config = text::path(testbed.config());
     let recipient = match testbed.directory() {
         Ok(_) => format!("id:{FIRST}"),
@@ -158,12 +158,17 @@ fn suggestions(testbed: &Testbed, people: &[Person]) -> String {
     };
     let card = people.iter().find(|person| person.code == FIRST).map_or("", |person| &person.options);
     let card = card.split("   ").next().unwrap_or_default();
+    let phone = with_phones.iter().filter(|person| person.code == FIRST).find_map(|person| person.phone_number).unwrap_or_default();
     format!(
         "
 next, in another terminal
   export CDOC2_CONFIG={config}
   cdoc2 encrypt -o letter.cdoc2 -r {recipient} FILE
   cdoc2 decrypt letter.cdoc2 -o opened {card}
+  cdoc2 encrypt -o shared.cdoc2 -r share:{FIRST} FILE
+  cdoc2 decrypt shared.cdoc2 -o by-smart-id --auth smart-id
+  cdoc2 decrypt shared.cdoc2 -o by-mobile-id --auth mobile-id --phone {phone}
+  cdoc2 decrypt shared.cdoc2 -o by-id-card --auth id-card {card}
 "
     )
 }
