@@ -13,6 +13,7 @@ pub mod pcscd;
 pub mod pki;
 pub mod postgresql;
 pub mod program;
+pub mod server_process;
 pub mod strategy;
 pub mod token;
 pub mod vectors;
