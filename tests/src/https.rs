@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustls::crypto::aws_lc_rs;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName};
 
 use crate::pki::{Authority, Identity};
 
@@ -23,18 +23,24 @@ impl Client {
     /// Somebody without a certificate, who trusts servers of `authority`.
     #[must_use]
     pub fn anonymous(authority: &Authority) -> Self {
-        Self::build(authority, None)
+        Self::trusting(authority.certificate())
+    }
+
+    /// The same, who trusts servers of the authority with the certificate `root`.
+    #[must_use]
+    pub fn trusting(root: &CertificateDer<'_>) -> Self {
+        Self::build(root, None)
     }
 
     /// The same with a certificate.
     #[must_use]
     pub fn with(authority: &Authority, identity: &Identity) -> Self {
-        Self::build(authority, Some(identity))
+        Self::build(authority.certificate(), Some(identity))
     }
 
-    fn build(authority: &Authority, identity: Option<&Identity>) -> Self {
+    fn build(root: &CertificateDer<'_>, identity: Option<&Identity>) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(authority.certificate().clone()).expect("a root");
+        roots.add(root.clone().into_owned()).expect("a root");
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let builder = builder.with_protocol_versions(&[&TLS13]).expect("a version of TLS").with_root_certificates(roots);
         let mut config = match identity {

@@ -1,6 +1,6 @@
 //! What the tests of this crate share: headers as plain values, with two ways to and from their octets, the core's and that of `flatc`;
-//! containers that others wrote; the programs to run; a place of their own for pcscd and the cards in its readers; and a capsule server with clients,
-//! certificates and an OCSP responder that have no code in common with it.
+//! containers that others wrote; the programs to run; a place of their own for pcscd and the cards in its readers; and a capsule server and
+//! shares servers with clients, certificates, tickets and an OCSP responder that have no code in common with them.
 
 pub mod capsule_server;
 pub mod desk;
@@ -14,7 +14,9 @@ pub mod pki;
 pub mod postgresql;
 pub mod program;
 pub mod server_process;
+pub mod shares_server;
 pub mod strategy;
+pub mod ticket;
 pub mod token;
 pub mod vectors;
 

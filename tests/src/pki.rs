@@ -162,6 +162,14 @@ impl Authority {
         self.issue(person(), key)
     }
 
+    /// The holder of `key`, who is known by `serial_number`, such as "PNOEE-60001017727", and signs in with it.
+    #[must_use]
+    pub fn certify_as(&self, serial_number: &str, key: KeyPair) -> Identity {
+        let mut wanted = person();
+        wanted.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 5]), serial_number);
+        self.issue(wanted, key)
+    }
+
     /// The same with a certificate that was valid until an hour ago.
     #[must_use]
     pub fn certify_expired(&self, key: KeyPair) -> Identity {
