@@ -1,22 +1,13 @@
 //! UC.Client.01: encrypt CDOC2 container for sending to Recipient with a security token.
 
-use std::fmt::Write as _;
-use std::fs;
 use std::time::Duration;
 
 use cdoc2_testbed::Algorithm;
 use cdoc2_testbed::content::{Document, person};
 
-use crate::http::seconds_from_now;
+use crate::http::day;
 use crate::impostor::Impostor;
-use crate::scene::{JAAN, MARI, Scene, code, holder};
-
-const DAY: i64 = 24 * 60 * 60;
-
-/// The day that is so many days from now.
-fn day(days: i64) -> String {
-    seconds_from_now(days * DAY).to_string().chars().take(10).collect()
-}
+use crate::scene::{JAAN, MARI, Scene, code, has_unfit_files, holder, more_than_a_header};
 
 #[test]
 fn uc_client_01_encrypt_for_security_token() {
@@ -178,26 +169,9 @@ fn uc_client_01_10a_header_too_long() {
     let scene = Scene::new();
     let impostor = Impostor::answering(&scene.bed, "HTTP/1.1 500 Internal Server Error\r\n\r\n");
     scene.configure("impostor.toml", &impostor.config());
-    // Labels are the names of files, in which every letter that is not of ASCII takes six octets.
-    scene.done("keygen -o key.pem --pubkey key.pub --curve secp384r1");
-    let mut recipients = String::new();
-    for index in 0..1200 {
-        let name = format!("{}{index}", "õ".repeat(120));
-        let key = p384::SecretKey::from_slice(&scalar(index)).unwrap().public_key();
-        fs::write(scene.path(&name), p384::pkcs8::EncodePublicKey::to_public_key_pem(&key, p384::pkcs8::LineEnding::LF).unwrap())
-            .unwrap();
-        writeln!(recipients, "pubkey:{name}").unwrap();
-    }
-    scene.write("recipients", recipients);
+    more_than_a_header(&scene, "recipients");
     scene.fails(code::LIMIT, "encrypt -o out.cdoc2 --config impostor.toml -R recipients a.txt", &["header"]);
     assert_eq!(impostor.requests(), 0, "a capsule was sent for a container that cannot be");
-}
-
-/// A private key that nobody needs.
-fn scalar(index: u32) -> [u8; 48] {
-    let mut scalar = [0; 48];
-    scalar[44..].copy_from_slice(&(index + 1).to_be_bytes());
-    scalar
 }
 
 #[test]
@@ -205,16 +179,6 @@ fn uc_client_01_11a_files_not_correct() {
     let (scene, reader) = Scene::with_card();
     let impostor = Impostor::answering(&scene.bed, "HTTP/1.1 500 Internal Server Error\r\n\r\n");
     scene.configure("impostor.toml", &impostor.config());
-    fs::create_dir(scene.path("other")).unwrap();
-    scene.write("other/a.txt", "another");
-    scene.write("a\u{202E}txt.exe", "");
-    for (files, says) in
-        [("absent", "absent"), ("a.txt other/a.txt", "a.txt"), ("a\u{202E}txt.exe", "name"), ("/dev/null", "/dev/null")]
-    {
-        let words = format!("encrypt -o out.cdoc2 --config impostor.toml -r token:{reader} {files}");
-        let before = scene.command(&words).output().unwrap();
-        assert!(matches!(before.status.code(), Some(2 | 7 | 9)), "{before:?}");
-        scene.fails(before.status.code().unwrap(), &words, &[says]);
-    }
+    has_unfit_files(&scene, &format!("--config impostor.toml -r token:{reader}"));
     assert_eq!(impostor.requests(), 0, "a capsule was sent for a container that cannot be");
 }

@@ -69,3 +69,8 @@ pub(crate) fn seconds_from_now(seconds: i64) -> ExpiryTime {
     let now = ExpiryTime::try_from(std::time::SystemTime::now()).unwrap();
     ExpiryTime::from_unix(now.as_unix() + seconds).unwrap()
 }
+
+/// The day that is so many days from now.
+pub(crate) fn day(days: i64) -> String {
+    seconds_from_now(days * 24 * 60 * 60).to_string().chars().take(10).collect()
+}

@@ -1,7 +1,9 @@
-//! Where a use case takes place: a test bed, a folder to work in, and the command.
+//! Where a use case takes place: a folder to work in, the command, and perhaps a test bed.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -36,11 +38,154 @@ pub(crate) fn holder((name, code): (&str, &str)) -> Holder {
     Holder::new(name, PersonalCode::parse(code).unwrap()).unwrap()
 }
 
-/// A test bed, and a folder with `a.txt` and `pin` in it.
+/// A password that keeps the rules.
+pub(crate) const PASSWORD: &str = "Kevade2026tuul";
+
+/// A folder to work in, with `a.txt`, and `pw` with [`PASSWORD`] in it.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    folder: TempDir,
+    /// The client's configuration.
+    config: PathBuf,
+}
+
+impl Folder {
+    /// With a configuration that says nothing.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.toml");
+        fs::write(&config, "").unwrap();
+        let new = Self { folder, config };
+        new.write("a.txt", CONTENT);
+        new.write("pw", PASSWORD);
+        new
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    /// Writes a file that is long, and stays so when it is compressed.
+    pub(crate) fn write_noise(&self, name: &str) {
+        self.write(name, noise());
+    }
+
+    /// The command with these words, at work in the folder, and nobody to ask.
+    pub(crate) fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(cdoc2());
+        command.arg("--batch").args(words.split(' ')).stdin(Stdio::null());
+        self.prepare(&mut command);
+        command
+    }
+
+    /// Sets the folder and the variables of `command`.
+    pub(crate) fn prepare(&self, command: &mut Command) {
+        for name in ["CDOC2_READER", "CDOC2_PIN", "CDOC2_PASSWORD", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+            command.env_remove(name);
+        }
+        command.current_dir(self.folder.path()).env("CDOC2_CONFIG", &self.config);
+    }
+
+    /// Does it, and tells what was said.
+    #[track_caller]
+    pub(crate) fn done(&self, words: &str) -> String {
+        self.ends(0, words)
+    }
+
+    /// Ends with this code, and tells what was said.
+    #[track_caller]
+    pub(crate) fn ends(&self, code: i32, words: &str) -> String {
+        run_to(code, &mut self.command(words))
+    }
+
+    /// Fails with this code, says these things, and leaves nothing behind.
+    #[track_caller]
+    pub(crate) fn fails(&self, code: i32, words: &str, says: &[&str]) {
+        self.command_fails(code, &mut self.command(words), says);
+    }
+
+    /// The same where no file may grow beyond 100 KiB.
+    #[track_caller]
+    pub(crate) fn fails_without_room(&self, code: i32, words: &str, says: &[&str]) {
+        let mut command = Command::new("bash");
+        command.args(["-c", &format!("ulimit -f 100; exec '{}' --batch {words}", cdoc2().display())]).stdin(Stdio::null());
+        self.prepare(&mut command);
+        self.command_fails(code, &mut command, says);
+    }
+
+    #[track_caller]
+    fn command_fails(&self, code: i32, command: &mut Command, says: &[&str]) {
+        let before = self.listing();
+        let said = run_to(code, command);
+        for text in says {
+            assert!(said.contains(text), "no {text:?} in:\n{said}");
+        }
+        assert_eq!(self.listing(), before, "something is left behind");
+    }
+
+    /// The container at `name` opens with `options`.
+    #[track_caller]
+    pub(crate) fn opens(&self, name: &str, options: &str) -> String {
+        self.opens_to(name, options, "a.txt", CONTENT.as_bytes())
+    }
+
+    /// The same for one with what [`Self::write_noise`] wrote.
+    #[track_caller]
+    pub(crate) fn opens_noise(&self, name: &str, options: &str) -> String {
+        self.opens_to(name, options, "noise", &noise())
+    }
+
+    #[track_caller]
+    fn opens_to(&self, name: &str, options: &str, file: &str, content: &[u8]) -> String {
+        let said = self.done(&format!("decrypt {name} -o out {options}"));
+        assert!(fs::read(self.path("out").join(file)).unwrap() == content, "{file} is another");
+        fs::remove_dir_all(self.path("out")).unwrap();
+        said
+    }
+
+    /// What `cdoc2 inspect` tells about the records of the container at `name`.
+    pub(crate) fn records(&self, name: &str) -> Vec<Value> {
+        let output = self.command(&format!("inspect --json {name}")).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["records"].as_array().unwrap_or_else(|| panic!("no records in {report}")).clone()
+    }
+
+    fn listing(&self) -> BTreeSet<PathBuf> {
+        fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+/// Runs `command` until it ends with this code; what was said.
+#[track_caller]
+fn run_to(code: i32, command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
+    assert_eq!(output.status.code(), Some(code), "{command:?}:\n{said}");
+    said
+}
+
+/// The same octets each time, none of which follows from those before.
+fn noise() -> Vec<u8> {
+    (0..200_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
+}
+
+/// A test bed, and a folder with a `pin` in it.
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) bed: Testbed,
-    folder: TempDir,
+    folder: Folder,
+}
+
+impl Deref for Scene {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
 }
 
 impl Scene {
@@ -57,10 +202,10 @@ impl Scene {
     }
 
     pub(crate) fn with(options: Options) -> Self {
-        let scene = Self { bed: Testbed::start(options).unwrap(), folder: tempfile::tempdir().unwrap() };
-        scene.write("a.txt", CONTENT);
-        scene.write("pin", PIN1);
-        scene
+        let bed = Testbed::start(options).unwrap();
+        let folder = Folder { config: bed.config().into(), ..Folder::new() };
+        folder.write("pin", PIN1);
+        Self { bed, folder }
     }
 
     /// With a card of [`MARI`]'s, and how to name its reader.
@@ -82,74 +227,45 @@ impl Scene {
         format!("sim:{}", self.bed.card(&holder(who)).unwrap().path.display())
     }
 
-    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    pub(crate) fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) {
-        fs::write(self.path(name), content).unwrap();
-    }
-
     /// A configuration beside the test bed's: `text`, in which `ROOT` stands for the file of the authority's certificate.
     pub(crate) fn configure(&self, name: &str, text: &str) {
         let root = self.bed.folder().join("root.pem");
         self.write(name, text.replace("ROOT", root.to_str().unwrap()));
     }
+}
 
-    /// The command with these words, at work in the folder, and nobody to ask.
-    pub(crate) fn command(&self, words: &str) -> Command {
-        let mut command = Command::new(cdoc2());
-        command.arg("--batch").args(words.split(' ')).current_dir(self.folder.path()).stdin(Stdio::null());
-        for name in ["CDOC2_READER", "CDOC2_PIN", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
-            command.env_remove(name);
-        }
-        command.env("CDOC2_CONFIG", self.bed.config());
-        command
+/// Writes a file of more recipients than a header has room for.
+pub(crate) fn more_than_a_header(folder: &Folder, name: &str) {
+    // Labels are the names of files, in which every letter that is not of ASCII takes six octets.
+    let mut recipients = String::new();
+    for index in 0..1200 {
+        let file = format!("{}{index}", "õ".repeat(120));
+        let key = p384::SecretKey::from_slice(&scalar(index)).unwrap().public_key();
+        folder.write(&file, p384::pkcs8::EncodePublicKey::to_public_key_pem(&key, p384::pkcs8::LineEnding::LF).unwrap());
+        writeln!(recipients, "pubkey:{file}").unwrap();
     }
+    folder.write(name, recipients);
+}
 
-    /// Does it, and tells what was said.
-    #[track_caller]
-    pub(crate) fn done(&self, words: &str) -> String {
-        self.ends(0, words)
-    }
+/// A private key that nobody needs.
+fn scalar(index: u32) -> [u8; 48] {
+    let mut scalar = [0; 48];
+    scalar[44..].copy_from_slice(&(index + 1).to_be_bytes());
+    scalar
+}
 
-    /// Ends with this code, and tells what was said.
-    #[track_caller]
-    pub(crate) fn ends(&self, code: i32, words: &str) -> String {
-        let output = self.command(words).output().unwrap();
-        let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
-        assert_eq!(output.status.code(), Some(code), "cdoc2 {words}:\n{said}");
-        said
-    }
-
-    /// Fails with this code, says these things, and leaves nothing behind.
-    #[track_caller]
-    pub(crate) fn fails(&self, code: i32, words: &str, says: &[&str]) {
-        let before = self.listing();
-        let said = self.ends(code, words);
-        for text in says {
-            assert!(said.contains(text), "no {text:?} in:\n{said}");
-        }
-        assert_eq!(self.listing(), before, "something is left behind");
-    }
-
-    /// The container at `name` opens with `options`.
-    #[track_caller]
-    pub(crate) fn opens(&self, name: &str, options: &str) -> String {
-        let said = self.done(&format!("decrypt {name} -o out {options}"));
-        assert_eq!(fs::read_to_string(self.path("out/a.txt")).unwrap(), CONTENT);
-        fs::remove_dir_all(self.path("out")).unwrap();
-        said
-    }
-
-    /// What `cdoc2 inspect` tells about the records of the container at `name`.
-    pub(crate) fn records(&self, name: &str) -> Vec<Value> {
-        let output = self.command(&format!("inspect --json {name}")).output().unwrap();
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        report["records"].as_array().unwrap_or_else(|| panic!("no records in {report}")).clone()
-    }
-
-    fn listing(&self) -> BTreeSet<PathBuf> {
-        fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
+/// Files that are not there, have the same name or a name that lies, or are no files, cannot be encrypted with `options`, which is said.
+#[track_caller]
+pub(crate) fn has_unfit_files(folder: &Folder, options: &str) {
+    fs::create_dir(folder.path("other")).unwrap();
+    folder.write("other/a.txt", "another");
+    folder.write("a\u{202E}txt.exe", "");
+    for (files, says) in
+        [("absent", "absent"), ("a.txt other/a.txt", "a.txt"), ("a\u{202E}txt.exe", "name"), ("/dev/null", "/dev/null")]
+    {
+        let words = format!("encrypt -o out.cdoc2 {options} {files}");
+        let before = folder.command(&words).output().unwrap();
+        assert!(matches!(before.status.code(), Some(2 | 7 | 9)), "{before:?}");
+        folder.fails(before.status.code().unwrap(), &words, &[says]);
     }
 }
