@@ -33,14 +33,35 @@ fn uc_client_02_2a_header_too_long() {
     scene.fails(code::FORMAT, &format!("decrypt long.cdoc2 -o out --reader {reader} --pin-file pin"), &["long.cdoc2", "header"]);
 }
 
+/// Alters an octet of what the card keeps of its authentication certificate, so that it answers the command to read it with an error.
+fn spoil_certificate(state: &Path) {
+    /// A certificate takes more than that.
+    const STEP: usize = 256;
+    const ERASED: u8 = 0xFF;
+    let whole = fs::read(state).unwrap();
+    let has = |key| simulator::cli::certificate(state, key).is_ok_and(|der| !der.is_empty());
+    let is_spoilt = |at: &usize| {
+        let mut octets = whole.clone();
+        octets[*at] ^= 1;
+        fs::write(state, octets).unwrap();
+        !has(KeyRef::Authentication) && has(KeyRef::Signature)
+    };
+    let places = (0..whole.len()).step_by(STEP).filter(|at| whole[*at] != ERASED);
+    places.into_iter().find(is_spoilt).expect("the certificate is somewhere");
+}
+
 #[test]
 fn uc_client_02_3a_certificate_cannot_be_read() {
-    let (scene, _) = Scene::with_container();
-    // a card without anything on it
+    let (scene, reader) = Scene::with_container();
+    let words = format!("decrypt in.cdoc2 -o out --token --reader {reader} --pin-file pin");
+    spoil_certificate(Path::new(reader.trim_start_matches("sim:")));
+    scene.fails(code::CARD, &words, &[&reader, "CERTIFICATE", "6581"]);
+    // a card without anything on it, and none at all
     scene.write("nothing", []);
     for card in ["nothing", "absent"] {
         scene.fails(code::CARD, &format!("decrypt in.cdoc2 -o out --token --reader sim:{card} --pin-file pin"), &[card]);
     }
+    assert_eq!(scene.bed.ocsp().requests(), 0, "the server was asked");
 }
 
 #[test]
