@@ -1,62 +1,80 @@
-//! UC.KTS.03: delete server capsules.
+//! UC.KTS.03: delete server capsules. Each server is a process of its own, for it counts what it deletes.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::Path;
 
-use cdoc2_testbed::Options;
+use cdoc2_tests::capsule_server::{Capsule, CapsuleServer, Installation};
+use cdoc2_tests::https::Request;
+use cdoc2_tests::pki::{Identity, Kind};
+use cdoc2_tests::server_process::ServerProcess;
+use cdoc2_tests::shares_server::{Generation, PATH, id, share};
 
-use crate::http::{capsule, get, location, put, recipient, seconds_from_now};
-use crate::scene::Scene;
+use crate::http::seconds_from_now;
+use crate::signing::{MARI_ID, Signing, Store};
 
-/// How long is waited for what must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Cleans up as often as a test can wait for.
+const OFTEN: &str = "[clean_up]\ninterval = \"50ms\"";
 
-/// A scene whose server cleans up every tenth of a second.
-fn cleaning() -> Scene {
-    let often = Duration::from_millis(100);
-    Scene::with(Options {
-        ldap: false,
-        configure_server: Box::new(move |config| config.clean_up.interval = often),
-        ..Options::default()
-    })
+/// How many capsules and shares a server has deleted.
+const DELETED: &str = "cdoc2_expired_deleted_total";
+
+/// Waits until something was deleted that has expired just now, twice: in between, nothing had expired, and a round has found that.
+fn after_a_round(site: &Path, server: &ServerProcess, mut put: impl FnMut() -> String, kind: &str) {
+    for _ in 0..2 {
+        let (before, id) = (server.metric(DELETED), put());
+        let database = rusqlite::Connection::open(site.join(format!("{kind}.sqlite"))).unwrap();
+        assert_eq!(database.execute(&format!("UPDATE {kind} SET expiry = 1 WHERE id = ?1"), [id]).unwrap(), 1);
+        server.until_metric(DELETED, |deleted| deleted == before + 1.0);
+    }
 }
 
-/// How many capsules the server says it has deleted.
-fn deleted(scene: &Scene) -> u64 {
-    let mut stream = TcpStream::connect(scene.bed.server().addresses().operations).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let line = answer.lines().find_map(|line| line.strip_prefix("cdoc2_expired_deleted_total "));
-    line.map_or(0, |count| count.trim().parse().unwrap())
+/// A server that cleans up, and somebody with a capsule that is kept for an hour.
+fn cleaning() -> (Installation, CapsuleServer, Identity, String) {
+    let mut site = Installation::with_sqlite();
+    site.set(OFTEN);
+    let (server, recipient) = (site.start(), site.person(Kind::P384));
+    let long = put(&server, &recipient, 3600);
+    (site, server, recipient, long)
+}
+
+/// Puts a capsule that is to be kept for so many seconds.
+fn put(server: &CapsuleServer, recipient: &Identity, seconds: i64) -> String {
+    let until = seconds_from_now(seconds).to_string();
+    let answer = server.put_until(&Capsule::new(Kind::P384, recipient), &until).unwrap();
+    cdoc2_tests::capsule_server::location(&answer)
 }
 
 #[test]
 fn uc_kts_03_delete_server_capsules() {
-    let scene = cleaning();
-    let identity = recipient(&scene.bed);
-    let sent = capsule(&identity);
-    let short = location(&put(&scene.bed, &sent, Some(seconds_from_now(2))));
-    let long = location(&put(&scene.bed, &sent, Some(seconds_from_now(3600))));
-    let start = Instant::now();
-    while deleted(&scene) == 0 {
-        assert!(start.elapsed() < PATIENCE, "nothing is deleted");
-        thread::yield_now();
-    }
-    assert_eq!(get(&scene.bed, Some(&identity), &short).unwrap().status(), 404);
-    assert_eq!(get(&scene.bed, Some(&identity), &long).unwrap().status(), 200);
-    assert_eq!(deleted(&scene), 1);
+    let (site, server, recipient, long) = cleaning();
+    let short = put(&server, &recipient, 2);
+    server.until_metric(DELETED, |deleted| deleted > 0.0);
+    let client = site.client(&recipient);
+    assert_eq!(server.get(&client, &short).unwrap().status, 404);
+    assert_eq!(server.get(&client, &long).unwrap().status, 200);
+    assert_eq!(server.metric(DELETED), 1.0);
 }
 
 #[test]
 fn uc_kts_03_1a_no_expired_capsules() {
-    let scene = cleaning();
-    let identity = recipient(&scene.bed);
-    let path = location(&put(&scene.bed, &capsule(&identity), Some(seconds_from_now(3600))));
-    scene.bed.server().stop();
-    scene.bed.server().start().unwrap();
-    assert_eq!(get(&scene.bed, Some(&identity), &path).unwrap().status(), 200);
-    assert_eq!(deleted(&scene), 0);
+    let (site, server, recipient, path) = cleaning();
+    let other = || put(&server, &recipient, 3600).rsplit('/').next().unwrap().to_owned();
+    after_a_round(site.path(), &server, other, "capsules");
+    assert_eq!(server.metric(DELETED), 2.0);
+    assert_eq!(server.get(&site.client(&recipient), &path).unwrap().status, 200);
+}
+
+/// The same for key shares.
+#[test]
+fn uc_kts_03_delete_key_shares() {
+    let signing = Signing::with(Store::Sqlite, [Generation::Token], OFTEN);
+    let server = signing.arms[0].server();
+    let put = |seconds: i64| {
+        let until = seconds_from_now(seconds).to_string();
+        id(&server.request(&Request::post(PATH, share(MARI_ID).to_string()).header("x-expiry-time", until)))
+    };
+    let [short, long] = [put(2), put(3600)];
+    server.until_metric(DELETED, |deleted| deleted > 0.0);
+    assert_eq!([&short, &long].map(|id| server.post_nonce(id).status), [404, 200]);
+    after_a_round(signing.arms[0].site.path(), server, || put(3600), "shares");
+    assert_eq!((server.metric(DELETED), server.post_nonce(&long).status), (3.0, 200));
 }
