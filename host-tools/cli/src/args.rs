@@ -85,7 +85,8 @@ pub(crate) struct Recipients {
     /// cert:PATH is the holder of a certificate; pubkey:PATH the holder of a public key's private half; password[:LABEL] whoever knows
     /// a password, where LABEL is the hint shown to them (not the password); secret:LABEL:PATH whoever has the symmetric secret in the
     /// file; token the holder of the smart card that is connected; id:CODE the person or the organisation with this code, whose certificates
-    /// the configured directories are asked for. PATH may hold colons; the LABEL of a secret may not.
+    /// the configured directories are asked for; share:CODE the person with this personal code, who signs in by Smart-ID, Mobile-ID or ID-card.
+    /// PATH may hold colons; the LABEL of a secret may not.
     #[arg(short, long = "recipient", value_name = "RECIPIENT", value_hint = ValueHint::Other)]
     pub(crate) recipients: Vec<OsString>,
     /// Take recipients from a file, one a line; empty lines and lines that begin with # are left out. May be repeated.
@@ -96,10 +97,10 @@ pub(crate) struct Recipients {
     pub(crate) allow_expired: bool,
 }
 
-/// Where the capsules of certificates and public keys are kept.
+/// Which servers keep what a container lacks, and until when.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Capsule servers")]
-pub(crate) struct CapsuleServer {
+#[command(next_help_heading = "Servers")]
+pub(crate) struct Keepers {
     /// Keep the capsules of certificates and public keys on this server of the configuration; it gives them to who shows the certificate.
     ///
     /// Without it the default server of the configuration is meant, if there is one. Passwords and secrets never leave the container.
@@ -108,10 +109,15 @@ pub(crate) struct CapsuleServer {
     /// Keep all capsules in the container.
     #[arg(long)]
     pub(crate) no_server: bool,
-    /// Until when the server keeps them: a duration such as 30d or 6mo, or a date such as 2027-01-31.
+    /// Split the keys of people who sign in over the servers of this set of the configuration, all of which are needed to open the container.
+    ///
+    /// Without it the default set of the configuration is meant, or the only one.
+    #[arg(long, value_name = "ID")]
+    pub(crate) shares_set: Option<String>,
+    /// Until when servers keep capsules and shares: a duration such as 30d or 6mo, or a date such as 2027-01-31.
     ///
     /// A certificate's own end comes first. Without it the policy service says it, or the configuration, or the server.
-    #[arg(long, value_name = "WHEN", conflicts_with = "no_server")]
+    #[arg(long, value_name = "WHEN")]
     pub(crate) expires: Option<Expires>,
 }
 
@@ -254,7 +260,7 @@ pub(crate) struct Encrypt {
     #[command(flatten)]
     pub(crate) recipients: Recipients,
     #[command(flatten)]
-    pub(crate) server: CapsuleServer,
+    pub(crate) keepers: Keepers,
     /// Encrypt to the certificate of the smart card that is connected, as -r token does.
     #[arg(long)]
     pub(crate) token: bool,
@@ -305,7 +311,7 @@ pub(crate) struct Reencrypt {
     #[command(flatten)]
     pub(crate) recipients: Recipients,
     #[command(flatten)]
-    pub(crate) server: CapsuleServer,
+    pub(crate) keepers: Keepers,
     #[command(flatten)]
     pub(crate) unlock: Unlock,
     #[command(flatten)]

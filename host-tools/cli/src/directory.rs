@@ -51,6 +51,29 @@ pub(crate) fn certificates(
     Ok(taken)
 }
 
+/// A certificate by which whoever has this code can sign in: that there is one says that the code is somebody's, and not only well-formed.
+pub(crate) fn who_signs_in(
+    code: PersonCode,
+    origin: &str,
+    configuration: &Configuration<'_>,
+    report: &Report,
+) -> Result<Certificate> {
+    let found = find(&Query::Code(code), origin, configuration, report)?;
+    let now = SystemTime::now();
+    let mut fitting = found.candidates.iter().filter(|candidate| candidate.may_sign_in(now)).peekable();
+    let certificate = fitting.peek().and_then(|candidate| candidate.certificate.clone());
+    for candidate in fitting {
+        report.note(format!("{origin}: {}", place(candidate)));
+    }
+    certificate.ok_or_else(|| {
+        Failure::new(
+            Code::NoRecord,
+            format!("{origin}: no directory that answered has a certificate by which this person can sign in"),
+        )
+        .hint("is the code right? share:CODE encrypts to whoever signs in with it, without looking")
+    })
+}
+
 /// Not one certificate was taken, and why.
 pub(crate) fn nobody(found: &Found, whom: &str) -> Failure {
     if found.candidates.is_empty() {
@@ -79,9 +102,13 @@ fn address(directory: &Directory) -> String {
 
 /// A certificate in a line, without whose it is.
 fn summary(candidate: &Candidate) -> String {
+    format!("{}, {}", place(candidate), verdict(candidate))
+}
+
+/// What it is, until when, and where.
+fn place(candidate: &Candidate) -> String {
     let until = candidate.validity.map_or_else(String::new, |(_, until)| format!(" until {}", text::day(until)));
-    let place = candidate.directories.join(", ");
-    format!("{}{until} in \"{place}\", {}", kind(candidate.kind), verdict(candidate))
+    format!("{}{until} in \"{}\"", kind(candidate.kind), candidate.directories.join(", "))
 }
 
 /// A kind in words.

@@ -68,7 +68,7 @@ pub(crate) fn of_key(path: &Path, error: &keys::Error) -> Failure {
 fn failure(error: &Error, name: Option<&str>, hint: Option<String>) -> Failure {
     let text = with_sources(error);
     let message = name.map_or_else(|| text.clone(), |name| format!("{name}: {text}"));
-    if let Error::Server { reason, .. } | Error::NotFetched { reason, .. } = error
+    if let Error::Server { reason, .. } | Error::SharesServer { reason, .. } | Error::NotFetched { reason, .. } = error
         && let Some(failure) = servers::failure(&**reason, &message)
     {
         return failure;

@@ -16,6 +16,7 @@ mod inspection;
 mod limits;
 mod output;
 mod password_rules;
+mod person;
 mod pin;
 mod pkcs11;
 mod progress;

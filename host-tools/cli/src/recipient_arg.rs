@@ -1,4 +1,4 @@
-//! RECIPIENT as it is typed: `cert:PATH`, `pubkey:PATH`, `password[:LABEL]`, `secret:LABEL:PATH`, `token[:READER]` or `id:CODE`.
+//! RECIPIENT as it is typed: `cert:PATH`, `pubkey:PATH`, `password[:LABEL]`, `secret:LABEL:PATH`, `token[:READER]`, `id:CODE` or `share:PERSON`.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
@@ -6,10 +6,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use cdoc2_client::person_code::Code as PersonCode;
+use cdoc2_client::shares_server::RecipientId;
 
 use crate::args::Recipients;
 use crate::exit::{Code, Failure, Result};
-use crate::{stdin, text};
+use crate::{person, stdin, text};
 
 /// Octets of the longest file of recipients.
 const MAX_LIST_LEN: u64 = 16 << 20;
@@ -39,6 +40,31 @@ pub(crate) enum RecipientKind {
     },
     /// The certificates that the directories have of this person or organisation.
     Id(PersonCode),
+    /// Whoever signs in to shares servers as this person.
+    Share(SignsIn),
+}
+
+/// A person who signs in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum SignsIn {
+    /// By what they are called.
+    As(RecipientId),
+    /// The one with this code, if the directories know a certificate by which they can.
+    Listed(PersonCode),
+    /// The one whose certificate this is.
+    Certified(PathBuf),
+}
+
+impl RecipientKind {
+    /// Whether a directory has to be asked.
+    pub(crate) fn is_looked_up(&self) -> bool {
+        matches!(self, Self::Id(_) | Self::Share(SignsIn::Listed(_)))
+    }
+
+    /// Whether it takes shares servers.
+    pub(crate) fn is_share(&self) -> bool {
+        matches!(self, Self::Share(_))
+    }
 }
 
 /// All recipients of the command line, those in files included. `token` adds the card that is connected.
@@ -66,7 +92,7 @@ pub(crate) fn all(args: &Recipients, token: bool) -> Result<Vec<RecipientArg>> {
     }
     if recipients.is_empty() {
         return Err(Failure::usage("there is no recipient").hint(
-            "say with -r who can open the container: cert:PATH, pubkey:PATH, password[:LABEL], secret:LABEL:PATH, id:CODE or token",
+            "say with -r who can open the container: cert:PATH, pubkey:PATH, password[:LABEL], secret:LABEL:PATH, id:CODE, share:CODE or token",
         ));
     }
     Ok(recipients)
@@ -99,10 +125,13 @@ fn parse(argument: &OsStr, origin: String) -> Result<RecipientArg> {
             RecipientKind::Token { reader: Some(OsStr::from_bytes(reader).to_owned()) }
         }
         (b"id", Some(code)) => RecipientKind::Id(to_code(code).map_err(|why| wrong(&why, ID_FORM))?),
+        (b"share", Some(rest)) => RecipientKind::Share(to_person(rest).map_err(|why| wrong(&why, &share_form()))?),
         _ => return Err(wrong("not a recipient", &hint(argument))),
     };
     match &kind {
-        RecipientKind::Certificate(path) | RecipientKind::PublicKey(path) if path.as_os_str().is_empty() => {
+        RecipientKind::Certificate(path) | RecipientKind::PublicKey(path) | RecipientKind::Share(SignsIn::Certified(path))
+            if path.as_os_str().is_empty() =>
+        {
             Err(wrong("the name of a file is wanted after the colon", ""))
         }
         _ => Ok(RecipientArg { kind, origin }),
@@ -129,7 +158,7 @@ fn to_label(octets: &[u8]) -> Option<String> {
 
 /// What to type instead. Nothing of `argument` is repeated that may be a secret: libcdoc's tool takes passwords here.
 fn hint(argument: &OsStr) -> String {
-    const FORMS: &str = "write cert:PATH, pubkey:PATH, password[:LABEL], secret:LABEL:PATH, id:CODE or token";
+    const FORMS: &str = "write cert:PATH, pubkey:PATH, password[:LABEL], secret:LABEL:PATH, id:CODE, share:CODE or token";
     let octets = argument.as_bytes();
     let (scheme, rest) = split_at_colon(octets);
     if Path::new(argument).is_file() {
@@ -137,16 +166,14 @@ fn hint(argument: &OsStr) -> String {
         return format!("write cert:{shown} if that file is a certificate, pubkey:{shown} if it is a public key");
     }
     if to_code(octets).is_ok() {
-        return "a code alone may be anything; write id: before it".to_owned();
-    }
-    if matches!((scheme, rest), (b"share", Some(_))) {
-        return "recipients by shares are not in this version; write id:CODE for whoever has a card".to_owned();
+        return "a code alone may be anything; write id: before it for whoever has a card, share: for whoever signs in by Smart-ID or Mobile-ID".to_owned();
     }
     match (scheme, rest) {
         (b"pw" | b"pass" | b"passphrase", _) => "write password:LABEL; the password itself is asked for".to_owned(),
         (b"key", Some(_)) => "a private key opens containers; write pubkey:PATH with its public half".to_owned(),
         (b"p12", Some(_)) => "a PKCS#12 file opens containers; write cert:PATH with its certificate".to_owned(),
         (b"cert" | b"pubkey" | b"secret", None) => format!("a colon and a file are missing: {FORMS}"),
+        (b"id" | b"share", None) => format!("a colon and a code are missing: {FORMS}"),
         _ if octets.starts_with(b"age1") => "that is a recipient of age, which CDOC2 does not know".to_owned(),
         _ => FORMS.to_owned(),
     }
@@ -154,6 +181,29 @@ fn hint(argument: &OsStr) -> String {
 
 /// Where a code is wrong.
 const ID_FORM: &str = "write id: and a personal code of 11 digits or a registry code of 8, perhaps with PNOEE- or NTREE- before it";
+
+fn share_form() -> String {
+    format!(
+        "write share: and {}; share:id:CODE looks the person up in the directories, share:cert:PATH reads a certificate",
+        person::FORM
+    )
+}
+
+/// What stands after `share:`.
+fn to_person(octets: &[u8]) -> std::result::Result<SignsIn, String> {
+    match split_at_colon(octets) {
+        (b"id", Some(code)) => match to_code(code)? {
+            code @ PersonCode::Person(_) => Ok(SignsIn::Listed(code)),
+            PersonCode::Organisation(_) => Err("the code is an organisation's, and only people sign in".to_owned()),
+        },
+        (b"cert", Some(path)) => Ok(SignsIn::Certified(to_path(path))),
+        (_, None) => {
+            let text = std::str::from_utf8(octets).map_err(|_| "the code is not text".to_owned())?;
+            person::parse(text).map(SignsIn::As)
+        }
+        (_, Some(_)) => Err("there is a colon too many".to_owned()),
+    }
+}
 
 /// A code whose check digit is right: one that is mistyped is somebody else's, and is not sent anywhere.
 fn to_code(octets: &[u8]) -> std::result::Result<PersonCode, String> {
@@ -181,6 +231,13 @@ mod tests {
         assert_eq!(kind(b"id:NTREE-10747013"), Ok(RecipientKind::Id(PersonCode::parse("10747013").unwrap())));
         assert_eq!(kind(b"token"), Ok(RecipientKind::Token { reader: None }));
         assert_eq!(kind(b"token:sim:a"), Ok(RecipientKind::Token { reader: Some("sim:a".into()) }));
+        for share in ["share:60001017727", "share:PNOEE-60001017727", "share:etsi/PNOEE-60001017727"] {
+            let person = SignsIn::As("etsi/PNOEE-60001017727".parse().unwrap());
+            assert_eq!(kind(share.as_bytes()), Ok(RecipientKind::Share(person)), "{share}");
+        }
+        let listed = SignsIn::Listed(PersonCode::parse("60001017727").unwrap());
+        assert_eq!(kind(b"share:id:60001017727"), Ok(RecipientKind::Share(listed)));
+        assert_eq!(kind(b"share:cert:a:b"), Ok(RecipientKind::Share(SignsIn::Certified("a:b".into()))));
         let secret = RecipientKind::Secret { label: "õ 1".into(), path: "a:b".into() };
         assert_eq!(kind("secret:õ 1:a:b".as_bytes()), Ok(secret));
     }
@@ -206,6 +263,14 @@ mod tests {
             "secret:x:",
             "secret::x",
             "token:",
+            "share",
+            "share:",
+            "share:cert:",
+            "share:id:",
+            "share:id:70000310",
+            "share:70000310",
+            "share:token",
+            "share:a:60001017727",
         ] {
             assert!(kind(wrong.as_bytes()).is_err(), "{wrong}");
         }
@@ -217,9 +282,13 @@ mod tests {
     fn common_mistakes_get_a_hint() {
         let hint = |argument: &str| kind(argument.as_bytes()).unwrap_err();
         assert!(hint(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).contains("write cert:/"));
-        assert!(hint("share:PNOEE-38001085718").contains("not in this version"));
+        assert!(hint("share").contains("share:CODE"));
+        for code in ["share:38001085719", "share:id:38001085719", "share:id:PNOEE-38001085719"] {
+            let hint = hint(code);
+            assert!(hint.contains("write share: and a personal code") && !hint.contains("8001"), "{hint}");
+        }
         for code in ["38001085718", "etsi/PNOEE-38001085718", "10747013"] {
-            assert!(hint(code).contains("write id:"), "{code}");
+            assert!(hint(code).contains("write id:") && hint(code).contains("share:"), "{code}");
         }
         for code in ["id:", "id:38001085719", "id:3800108571", "id:PNOLV-38001085718", "id:Mari"] {
             let hint = hint(code);

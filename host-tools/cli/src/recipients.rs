@@ -10,15 +10,15 @@ use std::time::{Duration, SystemTime};
 use cdoc2::Recipient;
 use cdoc2::core::Curve;
 use cdoc2::keys::{self, Certificate, PublicKey, UsageWarning, Validity};
+use cdoc2_client::shares_server::RecipientId;
 
-use crate::args::Recipients;
 use crate::card::Cards;
 use crate::configuration::Configuration;
 use crate::exit::{Code, Failure, Result};
-use crate::recipient_arg::{self, RecipientArg, RecipientKind};
+use crate::recipient_arg::{RecipientArg, RecipientKind, SignsIn};
 use crate::report::Report;
 use crate::secret_source::{self, Secret, SecretSource};
-use crate::{directory, password_rules, secret_file, stdin, text};
+use crate::{directory, password_rules, person, secret_file, stdin, text};
 
 /// A certificate that expires sooner gets a warning.
 const EXPIRES_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -32,12 +32,12 @@ enum Slot {
     Password(String),
 }
 
-/// Reads the files of all recipients, and asks the directories.
+/// Reads the files of all recipients that were `typed`, and asks the directories.
 ///
-/// `token` adds the card that is connected; `label` is the label of a password that has none of its own.
+/// `allow_expired` says what becomes of certificates that are not valid now; `label` is the label of a password that has none of its own.
 pub(crate) fn load(
-    args: &Recipients,
-    token: bool,
+    typed: Vec<RecipientArg>,
+    allow_expired: bool,
     label: Option<&str>,
     cards: &Cards<'_>,
     configuration: &Configuration<'_>,
@@ -45,8 +45,7 @@ pub(crate) fn load(
 ) -> Result<Loaded> {
     let mut slots: Vec<Slot> = Vec::new();
     // A directory learns of a recipient only when all the others can be had.
-    let (codes, others): (Vec<_>, Vec<_>) =
-        recipient_arg::all(args, token)?.into_iter().partition(|recipient| matches!(recipient.kind, RecipientKind::Id(_)));
+    let (codes, others): (Vec<_>, Vec<_>) = typed.into_iter().partition(|recipient| recipient.kind.is_looked_up());
     for RecipientArg { kind, origin } in others.into_iter().chain(codes) {
         let slot = match kind {
             RecipientKind::Id(code) => {
@@ -57,11 +56,11 @@ pub(crate) fn load(
                 continue;
             }
             RecipientKind::Certificate(path) => {
-                let certificate = certificate(&path, args.allow_expired, report)?;
+                let certificate = certificate(&path, allow_expired, report)?;
                 Slot::Ready(Recipient::Certificate(Box::new(certificate)))
             }
             RecipientKind::Token { reader } => {
-                let certificate = of_card(cards, reader.as_deref(), args.allow_expired, report)?;
+                let certificate = of_card(cards, reader.as_deref(), allow_expired, report)?;
                 Slot::Ready(Recipient::Certificate(Box::new(certificate)))
             }
             RecipientKind::PublicKey(path) => {
@@ -75,6 +74,10 @@ pub(crate) fn load(
                 Slot::Password(label)
             }
             RecipientKind::Secret { label, path } => Slot::Ready(Recipient::SymmetricKey { key: secret(&path, report)?, label }),
+            RecipientKind::Share(person) => {
+                let id = signs_in(person, &origin, configuration, report)?;
+                Slot::Ready(Recipient::KeyShares { recipient_id: id.as_str().to_owned() })
+            }
         };
         add(&mut slots, slot, &origin, report)?;
     }
@@ -88,6 +91,12 @@ fn add(slots: &mut Vec<Slot>, slot: Slot, origin: &str, report: &Report) -> Resu
         && slots.iter().any(|other| other.public_key() == Some(key))
     {
         report.warn(format!("{origin} has the same key as one before, and is left out"));
+        return Ok(());
+    }
+    if let Some(id) = slot.shares_recipient_id()
+        && slots.iter().any(|other| other.shares_recipient_id() == Some(id))
+    {
+        report.warn(format!("{origin} signs in as the same person as one before, and is left out"));
         return Ok(());
     }
     if let Some(label) = slot.secret_label()
@@ -104,6 +113,13 @@ impl Slot {
     fn public_key(&self) -> Option<&PublicKey> {
         match self {
             Self::Ready(recipient) => recipient.public_key(),
+            Self::Password(_) => None,
+        }
+    }
+
+    fn shares_recipient_id(&self) -> Option<&str> {
+        match self {
+            Self::Ready(recipient) => recipient.shares_recipient_id(),
             Self::Password(_) => None,
         }
     }
@@ -185,6 +201,25 @@ fn certificate(path: &Path, allow_expired: bool, report: &Report) -> Result<Cert
     let certificate = parse_key(path, Certificate::parse)?;
     check_certificate(&certificate, &text::path(path).to_string(), allow_expired, report)?;
     Ok(certificate)
+}
+
+/// As whom a recipient signs in. Dates do not matter: a certificate only says who it is, and a new one says the same.
+fn signs_in(person: SignsIn, origin: &str, configuration: &Configuration<'_>, report: &Report) -> Result<RecipientId> {
+    let (certificate, shown) = match person {
+        SignsIn::As(id) => {
+            if let Some(doubt) = person::doubt(&id) {
+                report.warn(format!("{origin}: {doubt}"));
+            }
+            return Ok(id);
+        }
+        SignsIn::Listed(code) => (directory::who_signs_in(code, origin, configuration, report)?, origin.to_owned()),
+        SignsIn::Certified(path) => (parse_key(&path, Certificate::parse)?, text::path(&path).to_string()),
+    };
+    let id = certificate.serial_number().and_then(|serial_number| RecipientId::of_serial_number(serial_number).ok());
+    id.ok_or_else(|| {
+        Failure::usage(format!("{shown}: the certificate does not say who signs in: its serialNumber is not one such as PNOEE-..."))
+            .hint("cert:PATH encrypts to the certificate itself, if it is one for encryption")
+    })
 }
 
 /// The certificate of the card in `reader`, or of the only one.

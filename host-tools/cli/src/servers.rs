@@ -1,13 +1,15 @@
-//! Whether capsules go to a server, to which, and until when.
+//! Which servers keep what a container lacks, and until when; and what their errors mean.
 
 use std::error::Error as StdError;
 
-use cdoc2::{Recipient, core::wire::capsule::Capsule, core::wire::header::RecipientRecord};
+use cdoc2::{CapsuleServer, Recipient, Servers, SharesServers};
+use cdoc2::{core::wire::capsule::Capsule, core::wire::header::RecipientRecord};
 
-use cdoc2_client::capsule_server::{Error, ExpiryTime, Sender};
-use cdoc2_client::config::{Config, Expires, Server};
+use cdoc2_client::capsule_server::{self, Error, ExpiryTime};
+use cdoc2_client::config::{Config, Expires, Server, SharesSet};
 use cdoc2_client::https::{self, CertificateRefusal, Timeouts};
 use cdoc2_client::policy;
+use cdoc2_client::shares_server::{self, Reason};
 use jiff::Timestamp;
 
 use crate::args;
@@ -16,57 +18,89 @@ use crate::exit::{Code, Failure, Result};
 use crate::report::Report;
 use crate::text;
 
-/// Where capsules are to be kept: nobody was asked yet.
-#[derive(Debug)]
+/// What is to be kept where: nobody was asked yet.
+#[derive(Debug, Default)]
 pub(crate) struct Plan {
     config: Config,
-    server: Server,
+    /// Keeps capsules.
+    server: Option<Server>,
+    /// Keeps shares.
+    set: Option<SharesSet>,
     expires: Option<Expires>,
 }
 
-impl Plan {
-    /// What `args` and the configuration say; `None`: in the container.
-    ///
-    /// # Errors
-    /// The server is not known, or the configuration is not sound.
-    pub(crate) fn new(args: &args::CapsuleServer, configuration: &Configuration<'_>) -> Result<Option<Self>> {
-        if args.no_server {
-            return Ok(None);
-        }
-        let config = configuration.load()?;
-        let server = match &args.server {
-            Some(id) => Some(
-                config
-                    .server(id)
-                    .map_err(|error| Failure::usage(error.to_string()).hint("cdoc2 servers list shows those that are known"))?,
-            ),
-            None => config.default_server(),
-        };
-        match server.cloned() {
-            Some(server) => Ok(Some(Self { server, expires: args.expires, config })),
-            None if args.expires.is_some() => Err(Failure::usage("--expires is for capsules on a server, and none is meant")
-                .hint("name one with --server ID, or as default_server in the configuration")),
-            None => Ok(None),
+/// Tells the person what they should know.
+type Warn<'r> = Box<dyn FnMut(&str) + 'r>;
+
+/// Clients of the servers that get something. None of them has anything yet.
+#[derive(Default)]
+pub(crate) struct Senders<'p> {
+    capsules: Option<capsule_server::Sender<'p, Warn<'p>>>,
+    shares: Option<shares_server::Sender<'p, Warn<'p>>>,
+}
+
+impl Senders<'_> {
+    pub(crate) fn servers(&mut self) -> Servers<'_> {
+        Servers {
+            capsules: self.capsules.as_mut().map(|server| -> &mut dyn CapsuleServer { server }),
+            shares: self.shares.as_mut().map(|servers| -> &mut dyn SharesServers { servers }),
         }
     }
+}
 
-    /// A client of the server that puts the capsules of `recipients` there; `None` if none of them can be. The policy service is asked here, and
-    /// the server not yet.
-    pub(crate) fn sender<'p>(
-        &'p self,
-        recipients: &[Recipient],
-        report: &Report,
-    ) -> Result<Option<Sender<'p, impl FnMut(&str) + use<'p>>>> {
-        if !recipients.iter().any(|recipient| recipient.public_key().is_some()) {
-            return Ok(None);
+impl Plan {
+    /// What `args` and the configuration say. `needs_shares`: somebody signs in.
+    ///
+    /// # Errors
+    /// A server is not known, or none is where one is needed; or the configuration is not sound.
+    pub(crate) fn new(args: &args::Keepers, needs_shares: bool, configuration: &Configuration<'_>) -> Result<Self> {
+        const LIST: &str = "cdoc2 servers list shows those that are known";
+        if args.no_server && !needs_shares && args.shares_set.is_none() {
+            return if args.expires.is_some() { Err(nothing_expires()) } else { Ok(Self::default()) };
+        }
+        let config = configuration.load()?;
+        let unknown = |error: cdoc2_client::config::Unlisted| Failure::usage(error.to_string()).hint(LIST);
+        let server = match &args.server {
+            _ if args.no_server => None,
+            Some(id) => Some(config.server(id).map_err(unknown)?),
+            None => config.default_server(),
+        };
+        let set = match &args.shares_set {
+            Some(id) => Some(config.shares_set(id).map_err(unknown)?),
+            None if needs_shares => Some(default_set(&config)?),
+            None => None,
+        };
+        if args.expires.is_some() && server.is_none() && set.is_none() {
+            return Err(nothing_expires());
+        }
+        let (server, set) = (server.cloned(), set.cloned());
+        Ok(Self { server, set, expires: args.expires, config })
+    }
+
+    /// Clients of the servers that get something of `recipients`. The policy service is asked here, and the servers not yet.
+    pub(crate) fn senders(&self, recipients: &[Recipient], report: &Report) -> Result<Senders<'_>> {
+        let has_keys = recipients.iter().any(|recipient| recipient.public_key().is_some());
+        let has_shares = recipients.iter().any(|recipient| recipient.shares_recipient_id().is_some());
+        let (server, set) = (self.server.as_ref().filter(|_| has_keys), self.set.as_ref().filter(|_| has_shares));
+        if server.is_none() && set.is_none() {
+            return Ok(Senders::default());
         }
         let expiry = self.expiry()?;
-        let until = expiry.map_or_else(|| "as long as it likes".to_owned(), |expiry| format!("until {expiry}"));
-        report.detail(format!("the capsule server \"{}\" is asked to keep capsules {until}", self.server.id));
-        let report = *report;
-        let warn = move |warning: &str| report.warn(warning);
-        let sender = Sender::new(&self.server, expiry, Timeouts::default(), warn);
-        sender.map(Some).map_err(|error| Failure::new(Code::Server, error.to_string()))
+        let until = expiry.map_or_else(|| "as long as is usual there".to_owned(), |expiry| format!("until {expiry}"));
+        let failed = |error: String| Failure::new(Code::Server, error);
+        let warn = || -> Warn<'_> {
+            let report = *report;
+            Box::new(move |warning: &str| report.warn(warning))
+        };
+        let capsules = server.map(|server| {
+            report.detail(format!("the capsule server \"{}\" is asked to keep capsules {until}", server.id));
+            capsule_server::Sender::new(server, expiry, Timeouts::default(), warn()).map_err(|error| failed(error.to_string()))
+        });
+        let shares = set.map(|set| {
+            report.detail(format!("the {} shares servers of \"{}\" are asked to keep shares {until}", set.servers.len(), set.id));
+            shares_server::Sender::new(set, expiry, Timeouts::default(), warn()).map_err(|error| failed(error.to_string()))
+        });
+        Ok(Senders { capsules: capsules.transpose()?, shares: shares.transpose()? })
     }
 
     /// The option, the policy of the organisation, or the configuration, whichever speaks first.
@@ -75,18 +109,38 @@ impl Plan {
             (Some(expires), _) => Some(expires),
             (None, Some(service)) => Some(policy::ask(service, Timeouts::default()).map_err(|error| {
                 Failure::new(Code::Server, format!("the policy service {}: {error}", service.url))
-                    .hint("without it nobody knows until when capsules are kept; --expires says it, --no-server does without")
+                    .hint("without it nobody knows until when capsules and shares are kept; --expires says it, --no-server does without capsules")
             })?),
             (None, None) => self.config.expires(),
         };
         let Some(expires) = expires else { return Ok(None) };
         let now = Timestamp::now();
-        let moment = expires.moment(now).map_err(|error| Failure::usage(format!("until when capsules are kept: {error}")))?;
+        let failed = |why: String| Failure::usage(format!("until when capsules and shares are kept: {why}"));
+        let moment = expires.moment(now).map_err(|error| failed(error.to_string()))?;
         if moment.as_unix() <= now.as_second() {
-            return Err(Failure::usage(format!("until when capsules are kept: {moment} is over")));
+            return Err(failed(format!("{moment} is over")));
         }
         Ok(Some(moment))
     }
+}
+
+/// The set that is meant where none is named.
+fn default_set(config: &Config) -> Result<&SharesSet> {
+    config.default_shares_set().ok_or_else(|| {
+        let path = text::path(config.path());
+        let why = match (config.is_there(), config.shares_sets().len()) {
+            (false, _) => format!("there is no configuration, which would be {path}"),
+            (true, 0) => format!("{path} has no [[shares_set]]"),
+            (true, _) => format!("{path} has several and no default_shares_set"),
+        };
+        Failure::usage(format!("a recipient signs in, and no set of shares servers is known: {why}"))
+            .hint("name one with --shares-set ID, or as default_shares_set; cdoc2 man servers describes the configuration")
+    })
+}
+
+fn nothing_expires() -> Failure {
+    Failure::usage("--expires is for capsules and shares on servers, and none is meant")
+        .hint("name a server with --server ID, or as default_server in the configuration")
 }
 
 /// Whether the capsule of a record is on a server.
@@ -96,7 +150,10 @@ pub(crate) fn is_on_server(record: &RecipientRecord<'_>) -> bool {
 
 /// What an error of a server means, which is said as `message`; `None` if it is no server's.
 pub(crate) fn failure(reason: &(dyn StdError + Send + Sync + 'static), message: &str) -> Option<Failure> {
-    let (code, hint) = judged(reason.downcast_ref()?);
+    let (code, hint) = match reason.downcast_ref() {
+        Some(error) => judged(error),
+        None => judged_shares(reason.downcast_ref()?),
+    };
     let failure = Failure::new(code, message);
     Some(match hint {
         Some(hint) => failure.hint(hint),
@@ -104,13 +161,14 @@ pub(crate) fn failure(reason: &(dyn StdError + Send + Sync + 'static), message: 
     })
 }
 
+/// What to do about a server that the configuration does not list.
+pub(crate) const GET_ENTRY: &str = "get its entry from who sent the container or runs the server; cdoc2 man servers describes it";
+
 /// The exit code, and what to do.
 fn judged(error: &Error) -> (Code, Option<&'static str>) {
     match error {
         // As with a record for another key: there is nothing here that opens it.
-        Error::Unknown(_) => {
-            (Code::NoRecord, Some("get its entry from who sent the container or runs the server; cdoc2 man servers describes it"))
-        }
+        Error::Unknown(_) => (Code::NoRecord, Some(GET_ENTRY)),
         Error::NoCertificate => {
             (Code::Usage, Some("--cert PATH names the certificate of --key; a PKCS#12 file or a token holds its own"))
         }
@@ -121,6 +179,22 @@ fn judged(error: &Error) -> (Code, Option<&'static str>) {
             (Code::Server, Some("ask the sender to encrypt it again; cdoc2 inspect shows until when it was to be kept"))
         }
         Error::Https(error) => (Code::Server, hint(error)),
+        _ => (Code::Server, None),
+    }
+}
+
+/// The same for a shares server.
+pub(crate) fn judged_shares(reason: &Reason) -> (Code, Option<&'static str>) {
+    match reason {
+        Reason::Https(error) => (Code::Server, hint(error)),
+        Reason::Missing => {
+            (Code::Server, Some("ask the sender to encrypt it again; cdoc2 inspect shows until when it was to be kept"))
+        }
+        Reason::Refused => (Code::Server, Some("whoever runs the server finds the reason in its log")),
+        Reason::OtherRecipient | Reason::Length(_) => {
+            (Code::Server, Some("the server is not sound, or lies: tell whoever runs it"))
+        }
+        Reason::Recipient(_) => (Code::Usage, None),
         _ => (Code::Server, None),
     }
 }

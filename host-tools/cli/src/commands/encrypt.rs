@@ -1,4 +1,4 @@
-//! `cdoc2 encrypt`: use cases UC.Client.01 and UC.Client.P.01.
+//! `cdoc2 encrypt`: use cases UC.Client.01, UC.Client.03 and UC.Client.P.01.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cdoc2::archive::ArchiveWriter;
 use cdoc2::core::wire::envelope::MAGIC;
-use cdoc2::{CapsuleServer, InputFile, Servers, check_distinct};
+use cdoc2::{InputFile, check_distinct};
 
 use crate::args::Encrypt;
 use crate::card::Cards;
@@ -17,29 +17,27 @@ use crate::progress::Progress;
 use crate::report::Report;
 use crate::secret_source::SecretSource;
 use crate::servers::Plan;
-use crate::{failure, recipients, stdin, text};
+use crate::{failure, recipient_arg, recipients, stdin, text};
 
 pub(crate) fn run(args: &Encrypt, configuration: &Configuration, report: Report) -> Result<()> {
     let destination = Destination::of_binary(args.output.as_deref(), args.force)?;
-    let plan = Plan::new(&args.server, configuration)?;
+    let typed = recipient_arg::all(&args.recipients, args.token)?;
+    let plan = Plan::new(&args.keepers, typed.iter().any(|recipient| recipient.kind.is_share()), configuration)?;
     let password = SecretSource::password(&args.password, report.batch);
     let cards = Cards::new(&args.card);
-    let recipients = recipients::load(&args.recipients, args.token, args.label.as_deref(), &cards, configuration, &report)?;
+    let allow_expired = args.recipients.allow_expired;
+    let recipients = recipients::load(typed, allow_expired, args.label.as_deref(), &cards, configuration, &report)?;
     recipients.check(&password)?;
     check_paths(args, &destination, &report)?;
     let files = files(args, &report)?;
     let recipients = recipients.complete(&password)?;
 
-    let mut sender = match &plan {
-        Some(plan) => plan.sender(&recipients, &report)?,
-        None => None,
-    };
+    let mut senders = plan.senders(&recipients, &report)?;
     let failed = |error| failure::of_encryption(&destination.name(), &error);
     let mut progress = Progress::new("encrypting", files.iter().map(InputFile::size).sum(), &report);
     let mut output = destination.create()?;
     let mut advance = |octets| progress.advance(octets);
-    let servers = Servers { capsules: sender.as_mut().map(|server| -> &mut dyn CapsuleServer { server }), shares: None };
-    let summary = cdoc2::encrypt_with_servers(&recipients, servers, &files, &mut output, &mut advance);
+    let summary = cdoc2::encrypt_with_servers(&recipients, senders.servers(), &files, &mut output, &mut advance);
     let summary = summary.map_err(failed)?;
     output.finish()?;
     drop(progress);

@@ -1,7 +1,5 @@
 //! `cdoc2 reencrypt`: use case UC.Client.P.04. What is decrypted stays in memory, a piece at a time.
 
-use cdoc2::{CapsuleServer, Servers};
-
 use crate::args::Reencrypt;
 use crate::card::Cards;
 use crate::commands::decrypt::passes;
@@ -13,7 +11,7 @@ use crate::report::Report;
 use crate::secret_source::SecretSource;
 use crate::servers::Plan;
 use crate::unlock::{self, Method, Unlocking};
-use crate::{failure, recipients, text};
+use crate::{failure, recipient_arg, recipients, text};
 
 pub(crate) fn run(args: &Reencrypt, configuration: &Configuration, report: Report) -> Result<()> {
     let method = args.unlock.method()?;
@@ -22,7 +20,8 @@ pub(crate) fn run(args: &Reencrypt, configuration: &Configuration, report: Repor
         return Err(Failure::usage(format!("{}: is the input and the output at once", destination.name()))
             .hint("write to another file, and rename it when it is there"));
     }
-    let plan = Plan::new(&args.server, configuration)?;
+    let typed = recipient_arg::all(&args.recipients, false)?;
+    let plan = Plan::new(&args.keepers, typed.iter().any(|recipient| recipient.kind.is_share()), configuration)?;
     let old = SecretSource::password(&args.password, report.batch);
     let new = SecretSource::new_password(&args.new_password, report.batch);
     // One password has one source. Only where a password opens the container does the new one need another.
@@ -32,7 +31,7 @@ pub(crate) fn run(args: &Reencrypt, configuration: &Configuration, report: Repor
         Some(_) => &old,
     };
     let cards = Cards::new(&args.unlock.card);
-    let recipients = recipients::load(&args.recipients, false, None, &cards, configuration, &report)?;
+    let recipients = recipients::load(typed, args.recipients.allow_expired, None, &cards, configuration, &report)?;
     recipients.check(new)?;
 
     let container = unlock::open(&args.input)?;
@@ -52,16 +51,12 @@ pub(crate) fn run(args: &Reencrypt, configuration: &Configuration, report: Repor
     let authentic = unlocked.authenticate(&mut |octets| progress.advance(octets)).map_err(failed)?;
     // Only who can open the container is asked for a new password.
     let recipients = recipients.complete(new)?;
-    let mut sender = match &plan {
-        Some(plan) => plan.sender(&recipients, &report)?,
-        None => None,
-    };
+    let mut senders = plan.senders(&recipients, &report)?;
     progress.begin("encrypting");
     let mut output = destination.create()?;
     let policy = args.limits.policy(false);
     let mut advance = |octets| progress.advance(octets);
-    let servers = Servers { capsules: sender.as_mut().map(|server| -> &mut dyn CapsuleServer { server }), shares: None };
-    let summary = authentic.reencrypt_with_servers(&recipients, servers, &mut output, &policy, &mut advance);
+    let summary = authentic.reencrypt_with_servers(&recipients, senders.servers(), &mut output, &policy, &mut advance);
     let summary = summary.map_err(failed)?;
     output.finish()?;
     drop(progress);
