@@ -65,7 +65,7 @@ pub(crate) enum Command {
     Keygen(Keygen),
     /// Look for recipients' certificates in directories.
     Recipients(directory::Recipients),
-    /// Look at the capsule servers of the configuration.
+    /// Look at the capsule servers and the shares servers of the configuration.
     Servers(servers::Servers),
     /// Look at smart cards, and change their PINs.
     Token(token::Token),

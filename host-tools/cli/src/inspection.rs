@@ -16,6 +16,7 @@ use cdoc2::core::wire::header::RecipientRecord;
 use cdoc2::core::wire::label::{KeyLabel, LabelField};
 use cdoc2::keys::{EcPublicKey, RsaPublicKey};
 use cdoc2::{Container, label};
+use cdoc2_client::shares_server;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -52,7 +53,7 @@ pub(crate) struct Record {
     pub(crate) scheme: Option<&'static str>,
     pub(crate) label: Label,
     pub(crate) fmk_encryption_method: String,
-    /// What this program opens it with: "key", "password" or "secret"; none if it cannot.
+    /// What this program opens it with: "key", "password", "secret" or "auth"; none if it cannot.
     pub(crate) opened_by: Option<&'static str>,
     #[serde(flatten)]
     pub(crate) details: Details,
@@ -112,12 +113,24 @@ pub(crate) struct Details {
 #[derive(Debug, Serialize)]
 pub(crate) struct Share {
     pub(crate) server_url: String,
+    /// Who runs the server, as the configuration says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server_owner: Option<String>,
     pub(crate) share_id: String,
 }
 
+/// Who runs a server, by what a container says of it: a capsule server by its id, a shares server by its address.
+pub(crate) trait Owners {
+    /// The owner of the capsule server with this id.
+    fn of_capsule_server(&self, id: &str) -> Option<String>;
+
+    /// The owner of the shares server at this address.
+    fn of_shares_server(&self, url: &str) -> Option<String>;
+}
+
 impl Inspection {
-    /// Looks at `container`, which came from `input`. `owner` says who runs the server with an id.
-    pub(crate) fn new(input: &Path, container: &Container, owner: impl Fn(&str) -> Option<String>) -> Self {
+    /// Looks at `container`, which came from `input`.
+    pub(crate) fn new(input: &Path, container: &Container, owners: &impl Owners) -> Self {
         let envelope = container.envelope();
         let header = envelope.header();
         let payload = header.payload_encryption_method();
@@ -133,15 +146,18 @@ impl Inspection {
                 PayloadEncryptionMethod::ChaCha20Poly1305 => "CHACHA20POLY1305".to_owned(),
                 PayloadEncryptionMethod::Unknown(value) => unknown(value),
             },
-            records: (1..).zip(header.records()).map(|(index, record)| Record::new(index, &record, is_known, &owner)).collect(),
+            records: (1..).zip(header.records()).map(|(index, record)| Record::new(index, &record, is_known, owners)).collect(),
         }
     }
 }
 
 impl Record {
-    fn new(index: usize, record: &RecipientRecord<'_>, is_payload_known: bool, owner: &impl Fn(&str) -> Option<String>) -> Self {
-        let (capsule_type, scheme, opened_by, details) = capsule(&record.capsule);
-        let server_owner = details.server_id.as_deref().and_then(owner);
+    fn new(index: usize, record: &RecipientRecord<'_>, is_payload_known: bool, owners: &impl Owners) -> Self {
+        let (capsule_type, scheme, opened_by, mut details) = capsule(&record.capsule);
+        let server_owner = details.server_id.as_deref().and_then(|id| owners.of_capsule_server(id));
+        for share in details.shares.iter_mut().flatten() {
+            share.server_owner = owners.of_shares_server(&share.server_url);
+        }
         let is_usable = is_payload_known && record.xored_fmk().is_ok();
         Self {
             index,
@@ -219,11 +235,12 @@ fn capsule(capsule: &Capsule<'_>) -> (String, Option<&'static str>, Option<&'sta
         Capsule::KeyShares(shares) => {
             let share = |share: cdoc2::core::wire::capsule::ShareLocation<'_>| Share {
                 server_url: string(share.server_base_url),
+                server_owner: None,
                 share_id: string(share.share_id),
             };
             details.shares = Some(shares.shares.iter().map(share).collect());
             details.shares_recipient_id = Some(string(shares.recipient_id));
-            ("KeySharesCapsule", Some("SC.07"), None)
+            ("KeySharesCapsule", Some("SC.07"), shares_server::recipient(shares).is_ok().then_some("auth"))
         }
         Capsule::Unknown(value) => return (unknown(*value), None, None, details),
     };

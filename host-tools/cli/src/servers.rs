@@ -148,6 +148,11 @@ pub(crate) fn is_on_server(record: &RecipientRecord<'_>) -> bool {
     matches!(record.capsule, Capsule::KeyServer(_))
 }
 
+/// Whether the key of a record is split over shares servers.
+pub(crate) fn is_split(record: &RecipientRecord<'_>) -> bool {
+    matches!(record.capsule, Capsule::KeyShares(_))
+}
+
 /// What an error of a server means, which is said as `message`; `None` if it is no server's.
 pub(crate) fn failure(reason: &(dyn StdError + Send + Sync + 'static), message: &str) -> Option<Failure> {
     let (code, hint) = match reason.downcast_ref() {

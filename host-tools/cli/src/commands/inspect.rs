@@ -5,21 +5,22 @@ use cdoc2_client::config::Config;
 use crate::args::Inspect;
 use crate::configuration::Configuration;
 use crate::exit::{Code, Failure, Result};
-use crate::inspection::{Inspection, Record};
+use crate::inspection::{Inspection, Owners, Record};
 use crate::report::Report;
 use crate::table::Table;
 use crate::{output, servers, text, unlock};
 
 pub(crate) fn run(args: &Inspect, configuration: &Configuration<'_>, report: Report) -> Result<()> {
     let container = unlock::open(&args.input)?;
-    let is_on_server = container.envelope().header().records().any(|record| servers::is_on_server(&record));
-    let config = if is_on_server { configuration.load() } else { Ok(Config::default()) };
+    let mut records = container.envelope().header().records();
+    let names_servers = records.any(|record| servers::is_on_server(&record) || servers::is_split(&record));
+    let config = if names_servers { configuration.load() } else { Ok(Config::default()) };
     // What stands in a container can be shown without it.
     let config = config.unwrap_or_else(|failure| {
         report.warn(failure.text());
         Config::default()
     });
-    let inspection = Inspection::new(&args.input, &container, |id| config.server(id).ok()?.owner.clone());
+    let inspection = Inspection::new(&args.input, &container, &config);
     let text = if args.json {
         let json = serde_json::to_string_pretty(&inspection);
         text::json(&json.map_err(|error| Failure::new(Code::Io, format!("standard output: {error}")))?) + "\n"
@@ -27,6 +28,16 @@ pub(crate) fn run(args: &Inspect, configuration: &Configuration<'_>, report: Rep
         table(&inspection)
     };
     output::print(text.as_bytes())
+}
+
+impl Owners for Config {
+    fn of_capsule_server(&self, id: &str) -> Option<String> {
+        self.server(id).ok()?.owner.clone()
+    }
+
+    fn of_shares_server(&self, url: &str) -> Option<String> {
+        self.shares_server(&url.parse().ok()?).ok().map(|server| server.owner.clone())
+    }
 }
 
 fn table(inspection: &Inspection) -> String {
@@ -62,6 +73,7 @@ fn describe(record: &Record, table: &mut Table) {
             Some("key") => "--key, --p12, --token or --pkcs11",
             Some("password") => "--password",
             Some("secret") => "--secret",
+            Some("auth") => "--auth smart-id, mobile-id, id-card, pkcs11 or key",
             Some(_) | None => "nothing in this version",
         },
     );
@@ -71,7 +83,8 @@ fn describe(record: &Record, table: &mut Table) {
     table.optional("  id:", details.transaction_id.as_ref());
     table.optional("  recipient:", details.shares_recipient_id.as_ref());
     for share in details.shares.iter().flatten() {
-        table.line("  share:", format!("{} at {}", share.share_id, share.server_url));
+        let owner = share.server_owner.as_ref().map_or_else(String::new, |owner| format!(" ({owner})"));
+        table.line("  share:", format!("{} at {}{owner}", share.share_id, share.server_url));
     }
     table.optional("  expires:", details.expires.as_ref());
     table.optional("  hashing:", details.kdf.as_ref().map(|kdf| format!("{kdf}, {} rounds", details.kdf_iterations.unwrap_or(0))));
@@ -100,7 +113,7 @@ fn kind(record: &Record) -> String {
         3 => format!("{key}, through a capsule server"),
         4 => "symmetric secret".to_owned(),
         5 => "password".to_owned(),
-        6 => "shares servers".to_owned(),
+        6 => "person who signs in to shares servers".to_owned(),
         _ => format!("recipient of an unknown kind: capsule {}", record.capsule_type),
     }
 }

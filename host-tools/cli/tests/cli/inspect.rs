@@ -70,8 +70,8 @@ fn records_on_servers_are_shown() {
     let details = KeyDetails::Ecc { curve: EllipticCurve::Known(Curve::Secp384r1), recipient_public_key: &point };
     let server =
         KeyServerCapsule { recipient_key_details: details, keyserver_id: "00000000-0000".into(), transaction_id: "KC0123".into() };
-    let locations = ["https://one.example", "https://two.example"]
-        .map(|url| ShareLocation { server_base_url: url.into(), share_id: "SS01".into() });
+    let locations = [("https://one.example", "0123456789abcdef01"), ("https://two.example", "0123456789abcdef02")]
+        .map(|(url, id)| ShareLocation { server_base_url: url.into(), share_id: id.into() });
     let shares = KeySharesCapsule {
         shares: Shares::new(&locations),
         salt: &[1; 32],
@@ -91,16 +91,18 @@ fn records_on_servers_are_shown() {
         "  id:        KC0123",
         "  expires:   2026-11-05T12:00:00Z",
         "Record 2: free text",
-        "  for:       shares servers (SC.07)",
+        "  for:       person who signs in to shares servers (SC.07)",
+        "  opens by:  --auth smart-id, mobile-id, id-card, pkcs11 or key",
         "  recipient: etsi/PNOEE-48010010101",
-        "  share:     SS01 at https://two.example",
+        "  share:     0123456789abcdef02 at https://two.example",
     ] {
         says(&text, &format!("{line}\n"));
     }
     let json = json_of(&sandbox, "in.cdoc2");
     assert_eq!(json["records"][0]["transaction_id"], "KC0123");
     assert_eq!(json["records"][0]["opened_by"], Value::Null);
-    assert_eq!(json["records"][1]["shares"][0], json!({"server_url": "https://one.example", "share_id": "SS01"}));
+    assert_eq!(json["records"][1]["shares"][0], json!({"server_url": "https://one.example", "share_id": "0123456789abcdef01"}));
+    assert_eq!(json["records"][1]["opened_by"], "auth");
     assert_eq!(json["records"][1]["label"]["fields"], Value::Null);
     // The server's records are the answer to a key that has no other.
     sandbox.run("keygen -o k --pubkey p").done();

@@ -13,7 +13,7 @@ pub(crate) struct Servers {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show the servers of the configuration.
+    /// Show the servers of the configuration, and its sets of shares servers.
     List,
     /// Connect to servers, compare their certificates with the pinned ones, and say until when they are valid.
     Check(Check),
@@ -21,7 +21,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// The server; without it all of them are meant.
+    /// The server, or the set of shares servers; without it all of them are meant.
     #[arg(value_name = "ID")]
     pub(crate) id: Option<String>,
 }
