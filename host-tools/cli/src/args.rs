@@ -13,6 +13,7 @@ use crate::commands::recipients::args as directory;
 use crate::commands::servers::args as servers;
 use crate::commands::testbed::args as testbed;
 use crate::commands::token::args as token;
+use crate::sign_in::SignIn;
 use crate::{examples, exit, limits};
 
 /// Encrypts files into CDOC2 containers, and opens them.
@@ -51,13 +52,13 @@ pub(crate) enum Command {
     Encrypt(Encrypt),
     /// Open a container and unpack its files.
     ///
-    /// One of --key, --p12, --password, --secret, --token and --pkcs11 opens it; without any of them a smart card does, if one that is
+    /// One of --key, --p12, --password, --secret, --token, --pkcs11 and --auth opens it; without any of them a smart card does, if one that is
     /// connected can, or else a password. The whole container is verified before any of its files appears.
     Decrypt(Decrypt),
     /// Encrypt the content of a container to other recipients.
     ///
-    /// One of --key, --p12, --password, --secret, --token and --pkcs11 opens it. Nothing decrypted reaches the disk, and the old container stays as it is.
-    Reencrypt(Reencrypt),
+    /// One of --key, --p12, --password, --secret, --token, --pkcs11 and --auth opens it. Nothing decrypted reaches the disk, and the old container stays as it is.
+    Reencrypt(Box<Reencrypt>),
     /// Show who can open a container, and how; needs no key.
     #[command(visible_alias = "info")]
     Inspect(Inspect),
@@ -208,7 +209,7 @@ pub(crate) struct Unlock {
     /// A private key in PEM or DER.
     #[arg(short, long, value_name = "PATH", visible_short_alias = 'i', value_hint = ValueHint::FilePath)]
     pub(crate) key: Option<PathBuf>,
-    /// The certificate of --key, which is shown to a capsule server.
+    /// The certificate of --key, which is shown to a capsule server, or with which you sign in.
     #[arg(long, value_name = "PATH", requires = "key", value_hint = ValueHint::FilePath)]
     pub(crate) cert: Option<PathBuf>,
     /// A PKCS#12 file (.p12, .pfx).
@@ -232,6 +233,8 @@ pub(crate) struct Unlock {
     /// Do at most this many rounds of password hashing.
     #[arg(long, value_name = "ROUNDS", default_value_t = DEFAULT_MAX_KDF_ITERATIONS, help_heading = "Limits")]
     pub(crate) max_kdf_iterations: u32,
+    #[command(flatten)]
+    pub(crate) sign_in: SignIn,
     #[command(flatten)]
     pub(crate) key_password: KeyPasswordSource,
     #[command(flatten)]

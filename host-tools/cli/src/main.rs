@@ -27,6 +27,7 @@ mod report;
 mod secret_file;
 mod secret_source;
 mod servers;
+mod sign_in;
 mod signals;
 mod stdin;
 mod table;

@@ -1,4 +1,4 @@
-//! Questions at the terminal, the answers to which do not appear on the screen.
+//! Questions at the terminal, most of whose answers do not appear on the screen.
 //!
 //! Written here and not taken from `rpassword`: that crate's answer grows in memory that is never wiped, it replaces octets that are not
 //! UTF-8, and the terminal's state is known to it alone, while here the thread that catches signals has to bring the echo back too. The
@@ -12,6 +12,8 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::OFlags;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
+
+use crate::exit::{Code, Failure, Result};
 
 /// Octets of a line that a terminal takes in canonical mode, the line break included.
 const MAX_LINE_LEN: usize = 4096;
@@ -77,6 +79,23 @@ pub(crate) fn ask(question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
     let line = read_line(&mut terminal);
     drop(silence);
     line
+}
+
+/// Asks `question` at the terminal, where the answer is shown as it is typed, and returns that without blanks around it.
+pub(crate) fn ask_openly(question: &str) -> Result<String> {
+    let ask = || {
+        let mut terminal = terminal()?;
+        write!(terminal, "{}: ", crate::text::message(question))?;
+        read_line(&mut terminal)
+    };
+    let line = ask().map_err(|error| Failure::new(Code::Io, format!("{question}: {error}")))?;
+    Ok(String::from_utf8_lossy(&line).trim().to_owned())
+}
+
+/// Asks `question` at the terminal: whether the answer is yes.
+pub(crate) fn agrees(question: &str) -> Result<bool> {
+    let answer = ask_openly(&format!("{question} [y/N]"))?;
+    Ok(["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes)))
 }
 
 fn read_line(terminal: &mut File) -> io::Result<Zeroizing<Vec<u8>>> {

@@ -20,7 +20,7 @@ pub(crate) fn watch() -> io::Result<()> {
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
             let diverted = DIVERTED.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if diverted.is_none_or(|sender| sender.send(()).is_err()) {
+            if diverted.is_none_or(|sender| sender.send(signal).is_err()) {
                 die_of(signal);
             }
         }
@@ -31,10 +31,11 @@ pub(crate) fn watch() -> io::Result<()> {
 }
 
 /// Who is told of the next signal.
-static DIVERTED: Mutex<Option<Sender<()>>> = Mutex::new(None);
+static DIVERTED: Mutex<Option<Sender<i32>>> = Mutex::new(None);
 
-/// The next signal does not end the program, but is told to whoever holds this, who then has to end it in order. One more signal ends it at once.
-pub(crate) fn divert() -> Receiver<()> {
+/// The next signal does not end the program, but is told to whoever holds this, who then has to end it in order. One more signal ends it at once, and so
+/// does the first if nobody holds this any more.
+pub(crate) fn divert() -> Receiver<i32> {
     let (sender, receiver) = mpsc::channel();
     *DIVERTED.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
     receiver
@@ -53,7 +54,7 @@ pub(crate) fn die_of_broken_pipe() -> ! {
 }
 
 /// Cleans up, then dies of the signal itself: a shell sees an interrupted program (128 + signal), and stops its own loop too.
-fn die_of(signal: i32) -> ! {
+pub(crate) fn die_of(signal: i32) -> ! {
     prompt::restore_terminal();
     cdoc2::pending::abandon_all();
     let _ = emulate_default_handler(signal);

@@ -15,10 +15,11 @@ use cdoc2_client::token::{self, PinRef, Token, TokenHolder};
 use crate::args;
 use crate::card::{self, Cards, Found};
 use crate::configuration::Configuration;
-use crate::exit::{Failure, Result};
+use crate::exit::{Code, Failure, Result};
 use crate::pin::PinEntry;
 use crate::report::Report;
 use crate::secret_source::{Secret, SecretSource, tell};
+use crate::sign_in::Means;
 use crate::{failure, pkcs11, prompt, secret_file, servers, stdin, text};
 
 /// How often somebody at a terminal may type a password.
@@ -36,6 +37,7 @@ pub(crate) enum Method<'a> {
     Secret(&'a Path),
     Token,
     Pkcs11(&'a Path),
+    SignIn(Means),
 }
 
 impl args::Unlock {
@@ -44,6 +46,9 @@ impl args::Unlock {
     /// # Errors
     /// More than one of them.
     pub(crate) fn method(&self) -> Result<Option<Method<'_>>> {
+        if let Some(means) = self.means()? {
+            return Ok(Some(Method::SignIn(means)));
+        }
         let given = [
             self.key.as_deref().map(Method::Key),
             self.p12.as_deref().map(Method::Pkcs12),
@@ -57,17 +62,24 @@ impl args::Unlock {
         match given.next() {
             None => Ok(method),
             Some(_) => Err(Failure::usage(
-                "one thing opens a container: --key, --p12, --password, --secret, --token or --pkcs11, not several of them",
+                "one thing opens a container: --key, --p12, --password, --secret, --token, --pkcs11 or --auth, not several of them",
             )),
         }
     }
 
-    fn selection(&self) -> Selection {
+    pub(crate) fn selection(&self) -> Selection {
         match (&self.label, self.index) {
             (Some(label), _) => Selection::Label(label.clone()),
             (None, Some(index)) => Selection::Index(index),
             (None, None) => Selection::Any,
         }
+    }
+}
+
+impl args::Pkcs11 {
+    /// Which of the module's keys are meant.
+    pub(crate) fn choice(&self) -> Choice<'_> {
+        Choice { slot: self.slot, token_label: self.token_label.as_deref(), key_label: self.key_label.as_deref() }
     }
 }
 
@@ -100,18 +112,31 @@ impl<'a> Unlocking<'a> {
             Some(Method::Password) => self.with_password(),
             Some(Method::Token) => self.with_token(),
             Some(Method::Pkcs11(path)) => self.with_pkcs11(path),
+            Some(Method::SignIn(means)) => self.by_signing_in(means),
             None if self.password.is_given() && self.may_be_password() => self.with_password(),
             None => match self.fitting_token() {
                 Ok(token) => self.with_this_token(token),
                 Err(_) if self.cards.is_named() => self.with_token(),
                 Err(_) if self.may_be_password() => self.with_password(),
                 Err(Some(why)) => Err(why.reason_of("nothing is given to open the container with, and no card does")),
-                Err(None) => Err(Failure::usage("nothing is given to open the container with")
-                    .hint("give one of --key PATH, --p12 PATH, --password, --secret PATH, --token or --pkcs11 MODULE")),
+                Err(None) => Err(Failure::usage("nothing is given to open the container with").hint(self.what_to_give())),
             },
         }?;
         self.report.detail(format!("record {} opens the container", unlocked.index()));
         Ok(unlocked)
+    }
+
+    /// Whoever can sign in has perhaps nothing else.
+    fn what_to_give(&self) -> &'static str {
+        let mut records = self.selected().peekable();
+        let is_split = records.peek().is_some() && records.all(|record| servers::is_split(&record));
+        if is_split {
+            "sign in with --auth smart-id, --auth mobile-id or --auth id-card"
+        } else if self.selected().any(|record| servers::is_split(&record)) {
+            "give one of --key PATH, --p12 PATH, --password, --secret PATH, --token or --pkcs11 MODULE, or sign in with --auth smart-id, mobile-id or id-card"
+        } else {
+            "give one of --key PATH, --p12 PATH, --password, --secret PATH, --token or --pkcs11 MODULE"
+        }
     }
 
     fn with(&self, unlock: &cdoc2::Unlock) -> Result<Unlocked<'a>> {
@@ -122,13 +147,31 @@ impl<'a> Unlocking<'a> {
         self.container.unlock(unlock, &self.args.selection(), self.args.max_kdf_iterations)
     }
 
-    fn failure(&self, error: &Error) -> Failure {
+    pub(crate) fn failure(&self, error: &Error) -> Failure {
         failure::of_container(self.input, error)
     }
 
-    fn with_key(&self, path: &Path) -> Result<Unlocked<'a>> {
+    /// Something that is wrong with the container.
+    pub(crate) fn about_input(&self, code: Code, why: impl std::fmt::Display) -> Failure {
+        if stdin::is_meant(self.input) {
+            Failure::new(code, format!("standard input: {why}"))
+        } else {
+            Failure::about(self.input, code, why)
+        }
+    }
+
+    pub(crate) fn read_private_key(&self, path: &Path) -> Result<PrivateKey> {
         let octets = read_key(path)?;
-        let key = self.with_passphrase(path, |passphrase| PrivateKey::parse(&octets, passphrase))?;
+        self.with_passphrase(path, |passphrase| PrivateKey::parse(&octets, passphrase))
+    }
+
+    pub(crate) fn read_pkcs12(&self, path: &Path) -> Result<Pkcs12> {
+        let octets = read_key(path)?;
+        self.with_passphrase(path, |passphrase| Pkcs12::parse(&octets, passphrase))
+    }
+
+    fn with_key(&self, path: &Path) -> Result<Unlocked<'a>> {
+        let key = self.read_private_key(path)?;
         let certificate = self.args.cert.as_deref().map(|path| certificate_of(path, &key)).transpose()?;
         self.with_private_key(key, certificate.as_ref())?.map_err(|error| self.failure(&error))
     }
@@ -149,10 +192,8 @@ impl<'a> Unlocking<'a> {
 
     /// Tries every key of the file; the one that has a record says more than those that have none.
     fn with_pkcs12(&self, path: &Path) -> Result<Unlocked<'a>> {
-        let octets = read_key(path)?;
-        let file = self.with_passphrase(path, |passphrase| Pkcs12::parse(&octets, passphrase))?;
         let mut failed: Option<Error> = None;
-        for entry in file.into_entries() {
+        for entry in self.read_pkcs12(path)?.into_entries() {
             match self.with_private_key(entry.key, entry.certificate.as_ref())? {
                 Ok(unlocked) => return Ok(unlocked),
                 Err(error) if failed.is_none() || !matches!(error, Error::NoRecord(_)) => failed = Some(error),
@@ -221,7 +262,7 @@ impl<'a> Unlocking<'a> {
         self.selected().filter_map(|record| without_server(&record)).any(|record| token.fits(&record))
     }
 
-    fn selected(&self) -> impl Iterator<Item = RecipientRecord<'a>> {
+    pub(crate) fn selected(&self) -> impl Iterator<Item = RecipientRecord<'a>> {
         let selection = self.args.selection();
         let records = (1..).zip(self.container.envelope().header().records());
         records.filter(move |(index, record)| selection.includes(*index, record)).map(|(_, record)| record)
@@ -244,8 +285,7 @@ impl<'a> Unlocking<'a> {
     }
 
     fn with_pkcs11(&self, path: &Path) -> Result<Unlocked<'a>> {
-        let args::Pkcs11 { slot, token_label, key_label, .. } = &self.args.pkcs11;
-        let choice = Choice { slot: *slot, token_label: token_label.as_deref(), key_label: key_label.as_deref() };
+        let choice = self.args.pkcs11.choice();
         let source = SecretSource::pin(&self.args.pin, self.report.batch);
         let mut entry = pkcs11::PinEntry::new(&source, self.args.pin.last_try);
         let config = self.config()?;
@@ -306,7 +346,7 @@ impl<'a> Unlocking<'a> {
 }
 
 /// The certificate at `path`, which must be that of `key`.
-fn certificate_of(path: &Path, key: &PrivateKey) -> Result<Certificate> {
+pub(crate) fn certificate_of(path: &Path, key: &PrivateKey) -> Result<Certificate> {
     let read = keys::read(stdin::open(path, "the certificate")?).and_then(|octets| Certificate::parse(&octets));
     let certificate = read.map_err(|error| failure::of_key(path, &error))?;
     if *certificate.public_key() != key.public_key() {

@@ -38,7 +38,7 @@ fn exactly_one_thing_opens_a_container() {
     let none = sandbox.run("decrypt in.cdoc2 -o out").failed(2);
     says(&none, "--key PATH, --p12 PATH, --password, --secret PATH, --token or --pkcs11 MODULE");
     let two = sandbox.run("decrypt in.cdoc2 -o out --secret s --password").failed(2);
-    says(&two, "--key, --p12, --password, --secret, --token or --pkcs11");
+    says(&two, "--key, --p12, --password, --secret, --token, --pkcs11 or --auth");
     says(&sandbox.run("decrypt in.cdoc2 -o out --secret s --password-file s").failed(2), "something else opens the container");
     assert!(!sandbox.path("out").exists());
 }

@@ -13,6 +13,7 @@ mod recipients;
 mod reencrypt;
 mod secrecy;
 mod servers;
+mod sign_in;
 mod signals;
 mod support;
 mod terminal;

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::crafted;
 use crate::support::{CDOC2, OLD_PASSWORD, PASSWORD, Sandbox, VARIABLES, says};
+use crate::{crafted, sign_in};
 
 /// Milliseconds for what must appear.
 const PATIENCE: u64 = 60_000;
@@ -266,4 +266,38 @@ fn long_work_shows_a_bar_unless_nobody_wants_it() {
         let seen = rest(&mut shell(&sandbox, line));
         assert!(seen.starts_with("code 0\r\n"), "{seen}");
     }
+}
+
+/// UC.Client.04, 8a and 12a: with new nonces, if there are any.
+#[test]
+fn whoever_signs_in_may_try_again() {
+    let sandbox = sign_in::sandbox();
+    let mut session = shell(&sandbox, &format!("cdoc2 decrypt in.cdoc2 -o out --config config.toml {}", sign_in::KEY));
+    let mut seen = answer(&mut session, "Try again? [y/N]: ", "y");
+    seen += &answer(&mut session, "Try again? [y/N]: ", "");
+    let after = rest(&mut session);
+    assert_eq!(seen.matches("cannot connect to localhost:1").count(), 2, "{seen}");
+    says(&after, "cdoc2: in.cdoc2: the shares server https://localhost:1: cannot connect");
+    says(&after, "code 10\r\n");
+
+    let batch = format!("cdoc2 decrypt --batch in.cdoc2 -o out --config config.toml {}", sign_in::KEY);
+    let seen = rest(&mut shell(&sandbox, &batch));
+    assert!(!seen.contains("[y/N]") && seen.contains("code 10\r\n"), "{seen}");
+}
+
+#[test]
+fn the_number_of_a_phone_is_asked_for_and_shown() {
+    let sandbox = sign_in::sandbox();
+    sandbox.write("config.toml", sign_in::with_service(&sandbox, "mobile_id"));
+    let command = "cdoc2 decrypt in.cdoc2 -o out --config config.toml --auth mobile-id";
+    let mut session = shell(&sandbox, command);
+    let question = "Phone number, with its country (+372...): ";
+    answer(&mut session, question, "00000766");
+    let mut seen = answer(&mut session, question, "+372 0000 0766");
+    seen += &answer(&mut session, "Try again? [y/N]: ", "n");
+    says(&seen, "a phone number begins with + and the code of the country");
+    says(&seen, "+372 0000 0766");
+    says(&rest(&mut session), "code 10\r\n");
+    let seen = rest(&mut shell(&sandbox, &format!("{command} --batch")));
+    assert!(seen.contains("hint: pass --phone") && seen.contains("code 2\r\n"), "{seen}");
 }
