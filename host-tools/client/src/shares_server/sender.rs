@@ -76,7 +76,7 @@ fn upload(clients: &[Client<'_>], keys: &[SplitKey<'_>], expiry: Option<ExpiryTi
 }
 
 impl Client<'_> {
-    /// Puts the share number `index` of each of `keys` on the server, unless another server has failed, without which they are of no use.
+    /// Puts the share number `index` of each of `keys` on the server, until another server has failed, without which they are of no use.
     fn put_all(
         &self,
         index: usize,
@@ -86,7 +86,8 @@ impl Client<'_> {
     ) -> Result<Vec<Kept>, (usize, Reason)> {
         let mut kept = Vec::with_capacity(keys.len());
         for (number, key) in keys.iter().enumerate() {
-            if has_failed.load(Ordering::Relaxed) {
+            // Not before the first of them, so that of several servers that are away it is the first that is told.
+            if number > 0 && has_failed.load(Ordering::Relaxed) {
                 break;
             }
             let failed = |reason| (number, reason);
