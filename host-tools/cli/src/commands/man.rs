@@ -1,5 +1,6 @@
 //! `cdoc2 man`: the manual pages. Commands and options come from the same description as the help; what is not about one option stands here.
 
+mod shares;
 mod signing;
 
 use std::io;
@@ -11,6 +12,7 @@ use clap_mangen::roff::{Inline, Roff, bold, roman};
 use crate::args::{Cli, Man};
 use crate::exit::{self, Code, Failure, Result};
 use crate::{examples, output};
+use shares::{SHARES_CONFIGURATION, SHARES_KEYS, SHARES_SERVERS};
 use signing::{SIGNING_CONFIGURATION, SIGNING_IN, SIGNING_KEYS};
 
 pub(crate) fn run(args: &Man) -> Result<()> {
@@ -59,8 +61,9 @@ fn render(name: Option<&str>) -> io::Result<Vec<u8>> {
             }
             if name == "servers" {
                 paragraphs(&mut rest, "CAPSULE SERVERS", SERVERS);
-                list(&mut rest, "CONFIGURATION", CONFIGURATION, SERVER_KEYS);
-                code_lines(&mut rest, "EXAMPLE OF A CONFIGURATION", SERVER_CONFIGURATION);
+                paragraphs(&mut rest, "SHARES SERVERS", SHARES_SERVERS);
+                list(&mut rest, "CONFIGURATION", CONFIGURATION, &[SERVER_KEYS, SHARES_KEYS].concat());
+                code_lines(&mut rest, "EXAMPLE OF A CONFIGURATION", &[SERVER_CONFIGURATION, &[""], SHARES_CONFIGURATION].concat());
                 paragraphs(&mut rest, "POLICY SERVICE", POLICY);
             }
             code(&mut rest, "EXAMPLES", examples::of(name));
@@ -150,6 +153,17 @@ const RECIPIENTS: &[(&str, &str)] = &[
          the configuration are asked, and learn of it; every certificate that fits becomes a recipient. See cdoc2-recipients(1).",
     ),
     ("token[:READER]", "The holder of the smart card that is connected, or in that reader: its certificate is read from it."),
+    (
+        "share:CODE",
+        "Whoever signs in to the shares servers of the configuration as the person with this code: an Estonian one of 11 digits, PNOEE- before it or not, \
+         or one of another country with what stands for it, such as PNOLT- or PNOLV-. Nobody is asked about it but the servers that get the shares. See \
+         cdoc2-servers(1).",
+    ),
+    (
+        "share:id:CODE",
+        "The same, if a directory of the configuration has a certificate by which this person can sign in now: then the code is somebody's.",
+    ),
+    ("share:cert:PATH", "The same, for the person whose certificate this is. Its dates and its key do not matter."),
 ];
 
 const UNLOCK: &[(&str, &str)] = &[
@@ -159,6 +173,11 @@ const UNLOCK: &[(&str, &str)] = &[
     ("--secret PATH", "A symmetric secret: raw octets, or text of the form base64,..."),
     ("--token", "A smart card: the Estonian ID-card, or a token with the CDOC2 applet."),
     ("--pkcs11 MODULE", "A key on the token of a PKCS#11 module, by ECDH or RSA-OAEP."),
+    (
+        "--auth MEANS",
+        "What shares servers give to who signs in: by smart-id, mobile-id (--phone NUMBER), id-card, pkcs11 (--pkcs11 MODULE) or key (--key PATH with --cert \
+         PATH, or --p12 PATH). See cdoc2-decrypt(1).",
+    ),
 ];
 
 const PASSWORDS: &[&str] = &[
@@ -189,8 +208,8 @@ const FILES: &[&str] = &[
      A file that comes through a pipe to be encrypted is kept in a temporary file under a key that is in memory only. Temporary files are made \
      in the folder of the output, or in TMPDIR.",
     "The configuration is one file in TOML: the one that --config names, or CDOC2_CONFIG, or else cdoc2/config.toml in XDG_CONFIG_HOME or \
-     ~/.config. cdoc2 man servers describes what it says of capsule servers and the policy service, cdoc2 man recipients what of \
-     directories, and cdoc2 man decrypt what of Smart-ID and Mobile-ID.",
+     ~/.config. cdoc2 man servers describes what it says of capsule servers, shares servers and the policy service, cdoc2 man recipients \
+     what of directories, and cdoc2 man decrypt what of Smart-ID and Mobile-ID.",
 ];
 
 const ENVIRONMENT: &[(&str, &str)] = &[
@@ -203,7 +222,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("CDOC2_CONFIG", "The configuration, if --config is not given."),
     (
         "HTTPS_PROXY, NO_PROXY",
-        "The proxy for capsule servers, the policy service, Smart-ID and Mobile-ID, and where there is to be none.",
+        "The proxy for capsule servers, shares servers, the policy service, Smart-ID and Mobile-ID, and where there is to be none.",
     ),
     ("TMPDIR", "The folder for temporary files that are not beside the output."),
     ("NO_COLOR, TERM", "With NO_COLOR set there is no colour; with TERM set to dumb no progress bar either."),
@@ -300,7 +319,7 @@ const SERVER_KEYS: &[(&str, &str)] = &[
     ("default_server", "The id of the server that encrypt and reencrypt use if neither --server nor --no-server is given."),
     (
         "expires",
-        "Until when capsules are kept if neither --expires nor the policy service says it: a duration such as \"30d\" or \"6mo\", or a date \
+        "Until when capsules and shares are kept if neither --expires nor the policy service says it: a duration such as \"30d\" or \"6mo\", or a date \
          such as \"2027-01-31\".",
     ),
     ("[[server]]", "A capsule server; may be repeated:"),
@@ -341,7 +360,7 @@ const SERVER_CONFIGURATION: &[&str] = &[
 ];
 
 const POLICY: &[&str] = &[
-    "An organisation may say in one place until when capsules are kept. Its service answers GET over HTTPS with a document in JSON: \
+    "An organisation may say in one place until when capsules and shares are kept. Its service answers GET over HTTPS with a document in JSON: \
      {\"version\": 1, \"capsule_expires\": \"90d\"}. capsule_expires is a duration or a date as for --expires. A service that does not \
      answer so stops the encryption, unless --expires is given.",
 ];
@@ -366,7 +385,7 @@ const JSON: &[(&str, &str)] = &[
          name and value of each field, or null if the label is free text.",
     ),
     ("fmk_encryption_method", "\"XOR\" or \"unknown (N)\"."),
-    ("opened_by", "\"key\", \"password\" or \"secret\", or null if this version cannot open the record."),
+    ("opened_by", "\"key\", \"password\", \"secret\" or \"auth\", or null if this version cannot open the record."),
     (
         "curve, rsa_modulus_bits, public_key_sha256",
         "The recipient's key, where there is one; the digest is of the key as it is stored.",
@@ -375,7 +394,10 @@ const JSON: &[(&str, &str)] = &[
         "server_id, server_owner, transaction_id, expires",
         "Where the capsule is kept, and who runs that server, if the configuration says so; until when, as the label says.",
     ),
-    ("shares, shares_recipient_id", "Where the key shares are kept: server_url and share_id of each; and for whom."),
+    (
+        "shares, shares_recipient_id",
+        "Where the key shares are kept: server_url and share_id of each, and server_owner if the configuration says it; and for whom.",
+    ),
     ("kdf, kdf_iterations", "How a password is hashed."),
 ];
 
@@ -390,7 +412,17 @@ mod tests {
     fn configurations_are_sound() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
-        for name in ["ria.pem", "organisation.pem", "directory-ca.pem", "smart-id.pem", "mobile-id.pem", "people.pem"] {
+        let names = [
+            "ria.pem",
+            "organisation.pem",
+            "directory-ca.pem",
+            "smart-id.pem",
+            "mobile-id.pem",
+            "people.pem",
+            "ria-shares.pem",
+            "another.pem",
+        ];
+        for name in names {
             std::fs::write(folder.path().join(name), Authority::new(name, None).unwrap().root_pem()).unwrap();
         }
         let read = |lines: &[&str]| {
@@ -399,6 +431,8 @@ mod tests {
         };
         let servers = read(SERVER_CONFIGURATION);
         assert!(servers.default_server().is_some() && servers.policy().is_some() && servers.expires().is_some());
+        assert_eq!(read(SHARES_CONFIGURATION).default_shares_set().unwrap().servers.len(), 2);
+        read(&[SERVER_CONFIGURATION, SHARES_CONFIGURATION].concat());
         let signing = read(SIGNING_CONFIGURATION);
         assert!(signing.smart_id().is_some() && signing.mobile_id().is_some());
         assert_eq!(read(DIRECTORY_CONFIGURATION).directories().len(), 1);

@@ -156,6 +156,8 @@ fn manual_pages_describe_the_configuration() {
         ("", &["servers", "recipients", "decrypt"][..]),
         ("[policy]", &["servers"]),
         ("[[server]]", &["servers"]),
+        ("[[shares_set]]", &["servers"]),
+        ("[[shares_set]]\nid = \"x\"\n[[shares_set.server]]", &["servers"]),
         ("[[directory]]", &["recipients"]),
         ("[smart_id]", &["decrypt"]),
         ("[mobile_id]", &["decrypt"]),
@@ -168,7 +170,7 @@ fn manual_pages_describe_the_configuration() {
             count += 1;
         }
     }
-    assert!(count >= 34, "only {count} keys");
+    assert!(count >= 40, "only {count} keys");
     let main = sandbox.run("man").done().text();
     for part in ["\\fBCDOC2_CONFIG\\fR\n", "\\fB10\\fR\nnetwork or server\n", "cdoc2 man servers", "cdoc2 man recipients"] {
         says(&main, part);

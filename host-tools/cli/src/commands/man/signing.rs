@@ -2,8 +2,11 @@
 
 pub(super) const SIGNING_IN: &[&str] = &[
     "The key of a container can be split over several shares servers, each of which gives its share to nobody but the recipient. --auth says how \
-     you prove to them that you are: by Smart-ID, by Mobile-ID, or with an ID-card. One signature of your authentication key is enough \
-     for all of them; none of them can use it at another one.",
+     you prove to them that you are: by Smart-ID, by Mobile-ID, with an ID-card, with the token of a PKCS#11 module, or with a key in a file. One \
+     signature of your authentication key is enough for all of them; none of them can use it at another one.",
+    "Who signs in is whom the record is for. Where the container is for several people, a card, a token or a key says who you are by its \
+     certificate; for Smart-ID and Mobile-ID, --person, --index or --label says it. The servers are those that the container names, and must stand in your \
+     configuration (cdoc2-servers(1)); if one does not, none of them is asked.",
     "With Smart-ID and Mobile-ID a verification code of four digits is shown here before your phone asks you. Compare it with the one on the \
      phone, or choose it there among others: if it is not there, somebody else has begun what you are asked for, and you should refuse. \
      Ctrl-C gives up; what is on the phone then can be refused, or lapses by itself.",
@@ -11,8 +14,9 @@ pub(super) const SIGNING_IN: &[&str] = &[
      configuration, and the signature must be over what was to be signed. Services are known by pinned certificates, over TLS 1.3, as \
      capsule servers are. To them it is relying_party_uuid and relying_party_name that ask, which whoever runs the service gives \
      out; for Smart-ID and Mobile-ID that is SK ID Solutions.",
-    "If you refuse, or choose another code, the exit status is 5; if a service cannot be reached or does not sign, 10. Messages say whether it makes \
-     sense to try again.",
+    "If you refuse, or choose another code, the exit status is 5; if a service or a shares server cannot be reached or does not do its part, 10; if \
+     the configuration does not list a server, 4. Where it makes sense, you are asked at the terminal whether you want to try again, with new nonces; with \
+     --batch you are not. If a share is missing or has expired, the container cannot be decrypted any more.",
 ];
 
 pub(super) const SIGNING_KEYS: &[(&str, &str)] = &[
