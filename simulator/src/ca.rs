@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -10,7 +10,6 @@ use std::time::SystemTime;
 use p384::ecdsa::SigningKey;
 use p384::elliptic_curve::Generate as _;
 use p384::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding};
-use tempfile::NamedTempFile;
 use token_proto::KeyRef;
 use x509_cert::Certificate;
 use x509_cert::der::pem::{self, PemLabel as _};
@@ -20,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::certificate::{self, Content, Issuer, PublicKey, Subject};
 use crate::hw::Rng;
+use crate::whole_file;
 
 /// The authority's certificate in its folder.
 const CERTIFICATE_FILE: &str = "ca.pem";
@@ -48,6 +48,9 @@ pub enum Error {
         /// What the operating system says.
         cause: io::Error,
     },
+    /// Something else than a folder has this name.
+    #[error("{}: is no folder", .0.display())]
+    NoFolder(PathBuf),
     /// One of its two files is there without the other.
     #[error("{}: is missing, though the authority's other file is there", .0.display())]
     Half(PathBuf),
@@ -125,7 +128,10 @@ impl Ca {
             let path = path.to_owned();
             move |cause| Error::Io { path, cause }
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|cause| match cause.kind() {
+            io::ErrorKind::AlreadyExists => Error::NoFolder(folder.to_owned()),
+            _ => failed(folder)(cause),
+        })?;
         // Two programs that both find none would make two; the lock goes with the handle.
         let handle = File::open(folder).map_err(failed(folder))?;
         handle.lock().map_err(failed(folder))?;
@@ -141,9 +147,8 @@ impl Ca {
                 let new = Self::generate(now, rng)?;
                 let key = new.key.to_pkcs8_pem(LineEnding::LF).map_err(|cause| Error::Key { path: key_path.clone(), cause })?;
                 // A certificate without its key is the half that does no harm.
-                write(folder, &certificate_path, new.to_pem().as_bytes())?;
-                write(folder, &key_path, key.as_bytes())?;
-                handle.sync_all().map_err(failed(folder))?;
+                whole_file::write(&certificate_path, new.to_pem().as_bytes(), false).map_err(failed(&certificate_path))?;
+                whole_file::write(&key_path, key.as_bytes(), false).map_err(failed(&key_path))?;
                 Ok(new)
             }
         }
@@ -222,13 +227,4 @@ fn read(path: &Path) -> Result<Option<Zeroizing<String>>, Error> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(Error::Io { path: path.into(), cause }),
     }
-}
-
-/// Writes a file that only its owner reads; wholly, or not at all.
-fn write(folder: &Path, path: &Path, octets: &[u8]) -> Result<(), Error> {
-    let failed = |cause| Error::Io { path: path.into(), cause };
-    let mut file = NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(octets).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    file.persist_noclobber(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use token_fw::Token;
-use token_fw::card::Card;
+use token_fw::card::{Card, Fault};
 
 use crate::hw::{Board, RealClock, Rng};
 use crate::reader::InProcess;
@@ -19,8 +19,30 @@ pub enum Error {
     #[error(transparent)]
     State(#[from] state::Error),
     /// Its flash is not what the firmware wrote, or cannot be read.
-    #[error("{}: the token does not start: its flash is damaged", .0.display())]
-    Flash(PathBuf),
+    #[error("{}: the token does not start: {}", path.display(), cause(*fault))]
+    Flash {
+        /// The file.
+        path: PathBuf,
+        /// What the firmware says.
+        fault: Fault,
+    },
+}
+
+const fn cause(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Corrupt => "what is in its flash was not written by this token",
+        Fault::Flash | Fault::Capacity | Fault::Random | Fault::Blank | Fault::Personalised | Fault::Invalid => {
+            "its flash cannot be read"
+        }
+    }
+}
+
+/// The card on `board`, which came out of the file at `path`.
+///
+/// # Errors
+/// [`Error::Flash`].
+pub(crate) fn start(board: Board, path: &Path) -> Result<Card<Board>, Error> {
+    Card::new(board).map_err(|fault| Error::Flash { path: path.to_owned(), fault })
 }
 
 /// Puts the token in the file at `path` into a reader of its own. Its button is touched as soon as its light goes on.
@@ -28,7 +50,6 @@ pub enum Error {
 /// # Errors
 /// [`Error`].
 pub fn insert(path: &Path) -> Result<Inserted, Error> {
-    let board = State::open(path)?.board(Rng::system());
-    let card = Card::new(board).map_err(|_| Error::Flash(path.to_owned()))?;
+    let card = start(State::open(path)?.board(Rng::system()), path)?;
     Ok(InProcess::new(Token::new(card), RealClock::default()))
 }

@@ -17,3 +17,4 @@ pub mod key_file;
 pub mod personalise;
 pub mod reader;
 pub mod state;
+mod whole_file;

@@ -17,16 +17,16 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use tempfile::NamedTempFile;
 use token_fw::platform::ROOT_KEY_LEN;
 use zeroize::Zeroizing;
 
 use crate::hw::{Board, Flash, Rng};
+use crate::whole_file;
 
 const MAGIC: &[u8; 8] = b"TOKENSIM";
 const VERSION: u16 = 1;
@@ -76,6 +76,9 @@ pub enum Error {
     /// There is a file of that name.
     #[error("{}: exists already; use --force to throw the token in it away", .0.display())]
     Exists(PathBuf),
+    /// It may be read only.
+    #[error("{}: may not be written by you, and a token that is used counts its tries there; token-sim info only reads it", .0.display())]
+    ReadOnly(PathBuf),
     /// Another program runs the token.
     #[error("{}: another program uses this token; end it first", .0.display())]
     InUse(PathBuf),
@@ -112,34 +115,24 @@ impl State {
     /// # Errors
     /// [`Error::Exists`] without `replace`; with it, [`Error::InUse`], and [`Error::Foreign`] for a file that is no token's.
     pub fn create(&self, path: &Path, replace: bool) -> Result<(), Error> {
-        let failed = |cause| Error::Io { path: path.into(), cause };
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
         // Held until the new file is in place, so that nobody starts the old token meanwhile.
         let _old = match replace.then(|| locked(path)).transpose() {
             Err(Error::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => None,
             Err(Error::Version { .. } | Error::Damaged { .. }) => None,
             old => old?,
         };
-        let mut file = NamedTempFile::new_in(folder).map_err(failed)?;
-        file.write_all(&*self.header()).and_then(|()| file.write_all(&self.flash.image())).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        let put = if replace { file.persist(path) } else { file.persist_noclobber(path) };
-        match put {
-            Ok(_) => {}
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Err(Error::Exists(path.into())),
-            Err(error) => return Err(failed(error.error)),
-        }
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+        let octets = Zeroizing::new([&self.header()[..], &self.flash.image()].concat());
+        whole_file::write(path, &octets, replace).map_err(|cause| match cause.kind() {
+            io::ErrorKind::AlreadyExists => Error::Exists(path.into()),
+            _ => Error::Io { path: path.into(), cause },
+        })
     }
 
     /// Takes the token out of the file at `path` to run it: its flash is that file, which nobody else can open this way until the last
     /// handle to the flash is gone.
     ///
     /// # Errors
-    /// [`Error::InUse`]: another program runs it. Any other: the file is not there, or not a token's.
+    /// [`Error::InUse`]: another program runs it. [`Error::ReadOnly`]: it may not be written. Any other: the file is not there, or not a token's.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let (file, header) = locked(path)?;
         let flash =
@@ -191,7 +184,10 @@ struct Header {
 
 /// Opens and locks the file at `path`.
 fn locked(path: &Path) -> Result<(File, Header), Error> {
-    let failed = |cause| Error::Io { path: path.into(), cause };
+    let failed = |cause: io::Error| match cause.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Error::ReadOnly(path.into()),
+        _ => Error::Io { path: path.into(), cause },
+    };
     let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {}
@@ -335,6 +331,13 @@ mod tests {
         }
         fs::remove_file(&bad).unwrap();
         assert!(matches!(State::open(&bad), Err(Error::Io { .. })));
+    }
+
+    /// A file of the kernel's that not even root may write.
+    #[test]
+    fn file_that_cannot_be_written_is_no_token_to_use() {
+        let error = State::open(Path::new("/sys/kernel/uevent_seqnum")).unwrap_err();
+        assert!(matches!(error, Error::ReadOnly(_)), "{error}");
     }
 
     #[test]

@@ -99,6 +99,9 @@ impl<'a> Cards<'a> {
     /// The reader called `name`, or the only one with `name` in its name; or a simulated token.
     fn slot(&self, name: &OsStr) -> Result<NamedSlot> {
         if let Some(path) = name.as_bytes().strip_prefix(SIMULATED) {
+            if path.is_empty() {
+                return Err(Failure::usage("sim: is to be followed by the file that a simulated token lives in"));
+            }
             return Ok((name.to_string_lossy().into_owned(), Ok(simulated(name, Path::new(OsStr::from_bytes(path)))?)));
         }
         let wanted = name.to_string_lossy();

@@ -31,6 +31,9 @@ pub fn certificate(path: &Path, key: KeyRef) -> Result<Vec<u8>, Error> {
         return Err(Error::failed(format!("{}: the token is blank", path.display())));
     }
     let failed = |fault: Fault| Error::failed(format!("{}: the token cannot be read: {fault:?}", path.display()));
+    if card.key(key).is_none() {
+        return Err(Error::failed(format!("{}: the token has no {} key", path.display(), name(key))));
+    }
     match card.certificate(key).map_err(failed)? {
         [] => Err(Error::failed(format!("{}: the token has no certificate for its {} key", path.display(), name(key)))),
         der => Ok(der.to_vec()),

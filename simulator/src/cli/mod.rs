@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use token_fw::card::{Card, Fault};
+use token_fw::card::Card;
 use token_proto::{KeyRef, Profile, cdoc2};
 
 use crate::hw::{Board, Rng};
+use crate::inserted;
 use crate::personalise::DocumentNumber;
 use crate::reader;
 use crate::state::State;
@@ -144,11 +145,19 @@ pub struct Run {
 #[group(required = true, multiple = false)]
 pub struct ReaderArgs {
     /// A reader of pcscd's vpcd driver; its second one is at 127.0.0.1:35964.
-    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = reader::VPCD_ADDRESS)]
+    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = reader::VPCD_ADDRESS, value_parser = address)]
     vpcd: Option<String>,
     /// A USB port: the token is a CCID reader with its card, and is served over USB/IP at this address, to be attached by usbip(8).
-    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = USBIP_ADDRESS)]
+    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = USBIP_ADDRESS, value_parser = address)]
     usbip: Option<String>,
+}
+
+/// A host and a port as they are typed.
+fn address(typed: &str) -> Result<String, &'static str> {
+    match typed.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(typed.to_owned()),
+        _ => Err("it is not of the form HOST:PORT"),
+    }
 }
 
 /// Arguments of `info`.
@@ -296,13 +305,7 @@ impl Command {
 
 /// Opens the card that is on `board`, which came out of `path`.
 fn card(board: Board, path: &Path) -> Result<Card<Board>, Error> {
-    Card::new(board).map_err(|fault| {
-        let why = match fault {
-            Fault::Corrupt => "what is in its flash was not written by this token",
-            _ => "its flash cannot be read",
-        };
-        Error::failed(format!("{}: the token does not start: {why}", path.display()))
-    })
+    inserted::start(board, path).map_err(Error::failed)
 }
 
 /// A copy of the card in the file at `path`.

@@ -58,8 +58,12 @@ fn ready(out: &mut impl Write, reader: &str, place: &str) {
 
 fn vpcd(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write, end: Receiver<()>) -> Result<(), Error> {
     let failed = |error: io::Error| Error::failed(format!("{address}: {error}"));
-    let vpcd = Vpcd::connect(address)
-        .map_err(|error| Error::failed(format!("{address}: {error}; is pcscd running, with vpcd listening there?")))?;
+    let vpcd = Vpcd::connect(address).map_err(|error| match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            Error::failed(format!("{address}: {error}; is pcscd running, with vpcd listening there?"))
+        }
+        _ => failed(error),
+    })?;
     let mut token = watched(card, args)?;
     let remover = vpcd.remover();
     let wait = move || {

@@ -19,12 +19,14 @@ const SHOWN: usize = 40;
 #[derive(Debug)]
 pub struct Tracer<W> {
     out: W,
+    /// The last command was VERIFY without a PIN, which asks how many tries are left (ISO 7816-4, 11.6.6).
+    asks_for_tries: bool,
 }
 
 impl<W: Write> Tracer<W> {
     /// Writes to `out`.
     pub const fn new(out: W) -> Self {
-        Self { out }
+        Self { out, asks_for_tries: false }
     }
 
     /// What was written to.
@@ -48,13 +50,18 @@ impl<W: Write> Observer for Tracer<W> {
     }
 
     fn command(&mut self, command: &Masked) {
+        let parsed = Command::parse(command.octets());
+        self.asks_for_tries = parsed.is_ok_and(|command| command.ins == ins::VERIFY && command.data.is_empty());
         self.line("->", &shortened(command), &CommandName(command.octets()));
     }
 
     fn response(&mut self, response: &Masked) {
         let octets = shortened(response);
         match Response::parse(response.octets()) {
-            Ok(parsed) => self.line("<-", &octets, &Meaning(parsed.status)),
+            Ok(parsed) => {
+                let meaning = Meaning { status: parsed.status, asks_for_tries: self.asks_for_tries };
+                self.line("<-", &octets, &meaning);
+            }
             Err(_) => self.line("<-", &octets, &"no status word"),
         }
     }
@@ -153,16 +160,21 @@ fn target(f: &mut fmt::Formatter<'_>, command: &Command<'_>) -> fmt::Result {
 }
 
 /// A status word in words (ISO 7816-4, 5.6).
-struct Meaning(Status);
+struct Meaning {
+    status: Status,
+    asks_for_tries: bool,
+}
 
 impl fmt::Display for Meaning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self.0.to_u16() {
+        let text = match self.status.to_u16() {
+            0x9000 if self.asks_for_tries => "verified already",
             0x9000 => "success",
             0x6100 => return f.write_str("256 octets or more to be fetched"),
             more @ 0x6101..=0x61FF => return write!(f, "{} more octets to be fetched", more & 0xFF),
             0x6282 => "end of file reached",
             0x6300 => "verification failed",
+            tries @ 0x63C0..=0x63CF if self.asks_for_tries => return write!(f, "not verified, tries left: {}", tries & 0x0F),
             tries @ 0x63C0..=0x63CF => return write!(f, "verification failed, tries left: {}", tries & 0x0F),
             0x6581 => "memory failure",
             0x6700 => "wrong length",
@@ -199,6 +211,7 @@ mod tests {
 
     use super::*;
     use crate::hw::ManualClock;
+    use crate::reader::mask::Mask;
     use crate::reader::test_card::{self, TestCard};
     use crate::reader::{Fault, Faulty, InProcess, Watched};
 
@@ -228,6 +241,23 @@ mod tests {
             "<- 009000  success",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn question_for_the_tries_is_no_failure() {
+        let pin = [&b"\x00\x20\x00\x01\x0C1234"[..], &[0xFF; 8]].concat();
+        let says = |command: &[u8], status: &[u8]| {
+            let mut tracer = Tracer::new(Vec::new());
+            let mut mask = Mask::default();
+            tracer.command(&mask.command(command));
+            tracer.response(&mask.response(status));
+            let text = String::from_utf8(tracer.into_inner()).unwrap();
+            text.lines().last().unwrap().to_owned()
+        };
+        assert_eq!(says(b"\x00\x20\x00\x01", b"\x63\xC3"), "<- 63C3  not verified, tries left: 3");
+        assert_eq!(says(b"\x00\x20\x00\x01", b"\x90\x00"), "<- 9000  verified already");
+        assert_eq!(says(&pin, b"\x63\xC2"), "<- 63C2  verification failed, tries left: 2");
+        assert_eq!(says(&pin, b"\x90\x00"), "<- 9000  success");
     }
 
     #[test]

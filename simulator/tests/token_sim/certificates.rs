@@ -109,7 +109,7 @@ fn two_at_once_make_one_authority() {
 fn key_that_is_not_there_has_no_certificate() {
     let sandbox = Sandbox::with_token(&[]);
     let said = sandbox.token_sim(&["cert", "--state", "t", "cdoc2"]).failed(1);
-    assert_eq!(said, "token-sim: t: the token has no certificate for its CDOC2 key\n");
+    assert_eq!(said, "token-sim: t: the token has no CDOC2 key\n");
 }
 
 #[test]

@@ -43,6 +43,15 @@ fn profile_of_2025() {
 }
 
 #[test]
+fn errors_name_what_was_typed() {
+    let sandbox = Sandbox::new();
+    let new = |state, options: &[&str]| sandbox.token_sim(&[&["new", "--state", state], &HOLDER[..], options].concat()).failed(1);
+    assert_eq!(new("absent/t", &[]), "token-sim: absent/t: No such file or directory (os error 2)\n");
+    fs::write(sandbox.path("file"), "").unwrap();
+    assert_eq!(new("t", &["--ca", "file"]), "token-sim: file: is no folder\n");
+}
+
+#[test]
 fn odd_names_come_back_as_they_were_typed() {
     for name in ["O'CONNOR-ŽUŽUL,ŠIIRI MARI", "Ло,И", "+\"\\<>;#=,#=1", "-a,-b"] {
         let sandbox = Sandbox::new();

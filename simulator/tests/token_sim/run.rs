@@ -55,6 +55,17 @@ fn reader_that_is_not_there_is_an_error() {
 }
 
 #[test]
+fn what_is_no_address_is_refused_at_once() {
+    let sandbox = Sandbox::with_token(&[]);
+    for option in ["--vpcd", "--usbip"] {
+        for address in ["nonsense", ":35963", "localhost:", "localhost:65536"] {
+            let said = sandbox.token_sim(&["run", "--state", "t", option, address]).failed(2);
+            assert!(said.contains(&format!("invalid value '{address}'")) && said.contains("HOST:PORT"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn token_is_in_one_reader_at_a_time_and_can_be_looked_at_there() {
     let sandbox = Sandbox::with_token(&[]);
     let mut token = sandbox.insert(&[]);

@@ -119,7 +119,8 @@ const fn tries_request(pin: PinRef, profile: Profile) -> (u8, u8, &'static [u8])
     }
 }
 
-/// GET DATA for the counter of `pin`. In the profile of 2018, PIN2 has one in the signature application only, the others outside it.
+/// GET DATA for the counter of `pin`. In the profile of 2018, PIN2 has one in the signature application only; software asks for the others'
+/// in the main application or the MF, though the firmware here answers everywhere.
 #[must_use]
 pub const fn get_tries(pin: PinRef, profile: Profile) -> Command<'static> {
     let (p1, p2, data) = tries_request(pin, profile);

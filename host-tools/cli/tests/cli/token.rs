@@ -182,6 +182,14 @@ fn what_is_no_token_is_refused() {
     let sandbox = sandbox("");
     says(&sandbox.run("token info --reader sim:absent").failed(11), "absent");
     says(&sandbox.run("token info --reader sim:a.txt").failed(11), "not the state file of a simulated token");
+    says(&sandbox.run("token info --reader sim:").failed(2), "sim: is to be followed by the file");
+    // The same damage, here to the mark at the start of the flash, is called the same, whoever meets it.
+    let mut octets = sandbox.read("card");
+    octets[4096] ^= 1;
+    sandbox.write("damaged", octets);
+    let said = sandbox.run("token info --reader sim:damaged").failed(11);
+    says(&said, "damaged: the token does not start: what is in its flash was not written by this token");
+    assert_eq!(sandbox.run("token sim info --state damaged").failed(11), said);
     says(&sandbox.run("decrypt in.cdoc2 --token --secret s").failed(2), "one thing opens a container");
     says(&sandbox.run("decrypt in.cdoc2 --pkcs11 a.txt").failed(2), "not a PKCS#11 module");
 }
