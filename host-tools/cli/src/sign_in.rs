@@ -170,8 +170,7 @@ impl<'a> Unlocking<'a> {
         loop {
             let mut screen = screen();
             let outcome = self.attempt(person, signer, &mut screen, config);
-            // Whoever gives up at the last moment has given up, too.
-            screen.die_if_ended();
+            // Whoever gives up at a question that follows has no phone in hand any more.
             drop(screen);
             match outcome {
                 // Which kind of key a SIM has, only its first signature tells.

@@ -10,6 +10,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, exit};
 
 use crate::prompt;
+use crate::secret_source::tell;
 
 /// Starts the thread that waits for these signals.
 pub(crate) fn watch() -> io::Result<()> {
@@ -20,7 +21,7 @@ pub(crate) fn watch() -> io::Result<()> {
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
             let diverted = DIVERTED.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if diverted.is_none_or(|sender| sender.send(signal).is_err()) {
+            if diverted.is_none_or(|sender| sender.send(()).is_err()) {
                 die_of(signal);
             }
         }
@@ -31,14 +32,32 @@ pub(crate) fn watch() -> io::Result<()> {
 }
 
 /// Who is told of the next signal.
-static DIVERTED: Mutex<Option<Sender<i32>>> = Mutex::new(None);
+static DIVERTED: Mutex<Option<Sender<()>>> = Mutex::new(None);
 
-/// The next signal does not end the program, but is told to whoever holds this, who then has to end it in order. One more signal ends it at once, and so
-/// does the first if nobody holds this any more.
-pub(crate) fn divert() -> Receiver<i32> {
+/// The next signal does not end the program, but is told to whoever holds this, who then has to end it in order. One more signal ends it at once.
+pub(crate) fn divert() -> Receiver<()> {
     let (sender, receiver) = mpsc::channel();
     *DIVERTED.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
     receiver
+}
+
+/// What is said when a signal ends the program, if anything.
+static LAST_WORDS: Mutex<Option<&'static str>> = Mutex::new(None);
+
+/// While it lives, a signal that ends the program says something first, on standard error: what goes on elsewhere.
+pub(crate) struct LastWords;
+
+impl LastWords {
+    pub(crate) fn new(words: &'static str) -> Self {
+        *LAST_WORDS.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+        Self
+    }
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        LAST_WORDS.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
 }
 
 /// The signals that are ignored, a bit each, as proc(5) tells. None where there is no such file.
@@ -54,9 +73,12 @@ pub(crate) fn die_of_broken_pipe() -> ! {
 }
 
 /// Cleans up, then dies of the signal itself: a shell sees an interrupted program (128 + signal), and stops its own loop too.
-pub(crate) fn die_of(signal: i32) -> ! {
+fn die_of(signal: i32) -> ! {
     prompt::restore_terminal();
     cdoc2::pending::abandon_all();
+    if let Some(words) = LAST_WORDS.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        tell(words);
+    }
     let _ = emulate_default_handler(signal);
     exit(128 + signal)
 }

@@ -118,7 +118,10 @@ impl<'a> Unlocking<'a> {
                 Ok(token) => self.with_this_token(token),
                 Err(_) if self.cards.is_named() => self.with_token(),
                 Err(_) if self.may_be_password() => self.with_password(),
-                Err(Some(why)) => Err(why.reason_of("nothing is given to open the container with, and no card does")),
+                Err(Some(why)) => {
+                    let why = why.reason_of("nothing is given to open the container with, and no card does");
+                    Err(if self.selected().any(|record| servers::is_split(&record)) { why.hint(self.what_to_give()) } else { why })
+                }
                 Err(None) => Err(Failure::usage("nothing is given to open the container with").hint(self.what_to_give())),
             },
         }?;
