@@ -13,6 +13,7 @@ const ENCRYPT: &[&str] = &[
     "cdoc2 encrypt -o card.cdoc2 --token report.pdf",
     "cdoc2 encrypt -o archive.cdoc2 -r 'password:the usual place' photos",
     "cdoc2 encrypt -o backup.cdoc2 -r secret:backup:backup.secret photos",
+    "cdoc2 encrypt -o split.cdoc2 -r share:60001017727 report.pdf",
     "tar -c photos | cdoc2 encrypt --name photos.tar -r pubkey:jaan.pub - > photos.cdoc2",
 ];
 
@@ -21,6 +22,8 @@ const DECRYPT: &[&str] = &[
     "cdoc2 decrypt card.cdoc2 -o card --token",
     "cdoc2 decrypt archive.cdoc2 -o opened --password",
     "cdoc2 decrypt backup.cdoc2 -o restored --secret backup.secret",
+    "cdoc2 decrypt split.cdoc2 -o by-app --auth smart-id",
+    "cdoc2 decrypt split.cdoc2 -o by-sim --auth mobile-id --phone +37200000766",
     "cdoc2 decrypt photos.cdoc2 -o - --p12 jaan.p12 --key-password-file jaan.txt | tar -t",
 ];
 

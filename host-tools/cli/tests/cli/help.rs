@@ -16,6 +16,11 @@ const CONNECTED: [&str; 2] = ["recipients", "servers"];
 /// The one whose examples run until they are interrupted.
 const ENDLESS: &str = "testbed";
 
+/// Whether an example needs shares servers, and somebody who signs in.
+fn signs_in(example: &str) -> bool {
+    example.contains("share:") || example.contains("--auth")
+}
+
 /// The examples in the help of a command.
 fn examples(sandbox: &Sandbox, command: &str) -> Vec<String> {
     let help = sandbox.run(&format!("{command} --help")).done().text();
@@ -43,7 +48,7 @@ fn examples_work_in_their_order() {
     let sandbox = sandbox_for_examples();
     let mut count = 0;
     for command in ALONE {
-        for example in examples(&sandbox, command) {
+        for example in examples(&sandbox, command).into_iter().filter(|example| !signs_in(example)) {
             let secrets = format!("CDOC2_PASSWORD={PASSWORD} CDOC2_KEY_PASSWORD=eluaegne CDOC2_PIN=1234 CDOC2_NEW_PIN=1234");
             let card = "CDOC2_PUK=12345678 CDOC2_READER=sim:mari.token";
             let line = format!("export {secrets} {card}; {example}");
@@ -74,21 +79,27 @@ fn examples_work_with_servers() {
     };
     key("JÕEORG,JAAN-KRISTJAN", "38001085718");
     let mari = key("MAASIKAS,MARI", "60001017727");
+    let holder = Holder::new("MAASIKAS,MARI", PersonalCode::parse("60001017727").unwrap()).unwrap();
+    testbed.smart_id_account(&holder).unwrap();
+    testbed.mobile_id_account(&holder, "+37200000766").unwrap();
     let sandbox = Sandbox::new();
     sandbox.write("mari.key", fs::read(mari.key).unwrap());
     sandbox.write("mari.cer", fs::read(mari.certificate).unwrap());
     sandbox.write("report.pdf", "report");
+    let of_others =
+        ["encrypt", "decrypt"].into_iter().flat_map(|command| examples(&sandbox, command)).filter(|example| signs_in(example));
     let mut count = 0;
-    for command in CONNECTED {
-        for example in examples(&sandbox, command) {
+    for examples in [of_others.collect(), examples(&sandbox, CONNECTED[0]), examples(&sandbox, CONNECTED[1])] {
+        for example in examples {
             // Nothing goes through a proxy of this machine's.
             let run = sandbox.shell(&format!("export CDOC2_CONFIG={} NO_PROXY='*'; {example}", testbed.config().display()));
             assert_eq!(run.code(), Some(0), "{example}: {}", run.stderr());
             count += 1;
         }
     }
-    assert_eq!(count, 8);
+    assert_eq!(count, 11);
     assert_eq!((sandbox.read("kept/report.pdf"), sandbox.names("certificates").len()), (b"report".to_vec(), 1));
+    assert_eq!((sandbox.read("by-app/report.pdf"), sandbox.read("by-sim/report.pdf")), (b"report".to_vec(), b"report".to_vec()));
 }
 
 #[test]

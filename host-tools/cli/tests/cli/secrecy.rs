@@ -1,5 +1,6 @@
 //! Nothing that the program prints holds a secret, however much it prints and whatever goes wrong.
 
+use cdoc2_testbed::phone::smart_id::{Behaviour, End};
 use cdoc2_testbed::{Algorithm, Holder, Options, PersonalCode, Testbed, card};
 
 use crate::support::{OLD_PASSWORD, PASSWORD, Sandbox};
@@ -149,6 +150,58 @@ fn no_output_about_a_capsule_server_holds_a_secret() {
     crate::support::says(&said, "the capsule server \"testbed\"");
     let block = |pin: &str| pin.bytes().map(|octet| format!("{octet:02X}")).collect::<String>();
     for secret in [PASSPHRASE, WRONG, PIN, WRONG_PIN, &block(PIN), &block(WRONG_PIN)] {
+        assert!(!said.contains(secret), "{secret:?}: {said}");
+    }
+    assert!(!said.contains("PRIVATE KEY") && !said.contains("panicked"), "{said}");
+}
+
+/// A person signs in by whatever they have; neither what opens it nor who they are is repeated, but for what the container itself says.
+#[test]
+fn no_output_about_shares_holds_a_secret() {
+    const PIN: &str = "74656374";
+    const PHONE: &str = "+37200000766";
+    let testbed = Testbed::start(Options { ldap: false, ..Options::default() }).unwrap();
+    let holder = Holder::new("MAASIKAS,MARI", PersonalCode::parse("60001017727").unwrap()).unwrap();
+    let (id_card, files) = (testbed.card(&holder).unwrap(), testbed.software_key(&holder, Algorithm::P256).unwrap());
+    let app = testbed.smart_id_account(&holder).unwrap();
+    testbed.mobile_id_account(&holder, PHONE).unwrap();
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "");
+    for (name, path) in [("card", &id_card.path), ("plain.key", &files.key), ("mari.pem", &files.certificate)] {
+        sandbox.write(name, std::fs::read(path).unwrap());
+    }
+    sandbox.openssl(&format!("pkcs8 -topk8 -in plain.key -out mari.key -v2 aes-256-cbc -passout pass:{PASSPHRASE}"));
+    let change = sandbox.cdoc2("token change-pin pin1 --reader sim:card");
+    change.env("CDOC2_PIN", card::PIN1).env("CDOC2_NEW_PIN", PIN).run().done();
+    let run = |arguments: &str, code: i32| {
+        let run = sandbox.cdoc2(arguments).env("CDOC2_CONFIG", testbed.config()).env("NO_PROXY", "*");
+        let run = run.env("CDOC2_PIN", PIN).env("CDOC2_KEY_PASSWORD", PASSPHRASE);
+        let run = run.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full").run();
+        assert_eq!(run.code(), Some(code), "{arguments}: {}", run.stderr());
+        run.text() + &run.stderr()
+    };
+    let mut said = run("encrypt -v -o in.cdoc2 -r share:60001017727 --expires 30d a.txt", 0);
+    for (means, name) in [
+        ("smart-id", "app"),
+        ("mobile-id --phone +37200000766", "sim"),
+        ("id-card --reader sim:card --trace", "card"),
+        ("key --key mari.key --cert mari.pem", "key"),
+    ] {
+        said += &run(&format!("decrypt -v in.cdoc2 -o by-{name} --auth {means} --person 60001017727"), 0);
+    }
+    app.set_behaviour(Behaviour::Ends(End::WrongVc));
+    said += &run("decrypt -v in.cdoc2 -o refused --auth smart-id", 5);
+    testbed.shares_servers()[1].stop();
+    said += &run("decrypt -v in.cdoc2 -o down --auth key --key mari.key --cert mari.pem", 10);
+    said += &run("encrypt -v -o down.cdoc2 -r share:60001017727 a.txt", 10);
+    crate::support::says(&said, "Verification code: ");
+    crate::support::says(&said, "VERIFY 01");
+    let json: serde_json::Value = serde_json::from_slice(sandbox.run("inspect --json in.cdoc2").done().stdout()).unwrap();
+    let shares = json["records"][0]["shares"].as_array().unwrap();
+    let ids: Vec<&str> = shares.iter().map(|share| share["share_id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 2);
+    let block: String = PIN.bytes().map(|octet| format!("{octet:02X}")).collect();
+    for secret in [PASSPHRASE, PIN, &block, "60001017727", "MAASIKAS", PHONE, ids[0], ids[1], "nonce=", "eyJ"] {
         assert!(!said.contains(secret), "{secret:?}: {said}");
     }
     assert!(!said.contains("PRIVATE KEY") && !said.contains("panicked"), "{said}");

@@ -144,19 +144,28 @@ fn what_cannot_be_done_is_said() {
 fn servers_are_listed_and_checked() {
     let world = World::new();
     let text = world.cdoc2("servers list").run().done().text();
-    for line in ["Server: testbed\n", "  owner:     CDOC2 test bed\n", "  pinned:    valid until 20", "  default:   yes\n"] {
+    for line in [
+        "Server: testbed\n",
+        "  owner:     CDOC2 test bed\n",
+        "  pinned:    valid until 20",
+        "  default:   yes\n",
+        "Shares set: testbed\n",
+        "  interface: ticket\n",
+    ] {
         says(&text, line);
     }
     let text = world.cdoc2("servers check").run().done().text();
     says(&text, "  sending:   works; its certificate is valid until 20");
     says(&text, "  fetching:  works; its certificate is valid until 20");
+    assert_eq!(text.matches("  answer:    works; its certificate is valid until 20").count(), 2, "{text}");
     world.cdoc2("servers check absent").run().failed(2);
     says(&world.sandbox.run("servers list").failed(2), "there is no configuration here");
 
     world.testbed.server().stop();
     let run = world.cdoc2("servers check testbed").run();
     says(&run.text(), "  sending:   cannot connect to localhost:");
-    says(&run.failed(10), "2 of 2 addresses cannot be used");
+    // The set of shares servers has the same id.
+    says(&run.failed(10), "2 of 4 addresses cannot be used");
 }
 
 /// The proxy is asked for a tunnel to the server's name, and sees nothing more.

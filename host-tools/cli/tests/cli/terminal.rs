@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
+use cdoc2_testbed::phone::smart_id::Behaviour;
+use cdoc2_testbed::{Holder, Options, PersonalCode, Testbed};
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::support::{CDOC2, OLD_PASSWORD, PASSWORD, Sandbox, VARIABLES, says};
+use crate::support::{CDOC2, OLD_PASSWORD, PASSWORD, Sandbox, VARIABLES, says, wait_until};
 use crate::{crafted, sign_in};
 
 /// Milliseconds for what must appear.
@@ -300,4 +302,30 @@ fn the_number_of_a_phone_is_asked_for_and_shown() {
     says(&rest(&mut session), "code 10\r\n");
     let seen = rest(&mut shell(&sandbox, &format!("{command} --batch")));
     assert!(seen.contains("hint: pass --phone") && seen.contains("code 2\r\n"), "{seen}");
+}
+
+/// The phone goes on asking; whoever refused it there would be right.
+#[test]
+fn interrupt_while_a_phone_asks_says_what_becomes_of_it() {
+    let testbed = Testbed::start(Options { ldap: false, ..Options::default() }).unwrap();
+    let mari = Holder::new("MAASIKAS,MARI", PersonalCode::parse("60001017727").unwrap()).unwrap();
+    let account = testbed.smart_id_account(&mari).unwrap();
+    account.set_behaviour(Behaviour::Ignores);
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "plain text\n");
+    let config = format!("export CDOC2_CONFIG={} NO_PROXY='*'", testbed.config().display());
+    let line = format!(
+        "{config}; cdoc2 encrypt -o in.cdoc2 -r share:60001017727 a.txt; cdoc2 decrypt --quiet in.cdoc2 -o out --auth smart-id"
+    );
+    let mut session = shell(&sandbox, &line);
+    // Though it is quiet.
+    let mut seen = session.exp_string("Smart-ID asks on your phone now.").unwrap();
+    wait_until("question on the phone", || !account.displayed().is_empty());
+    session.send_control('c').unwrap();
+    seen += &rest(&mut session);
+    let code = account.displayed()[0].code.to_string();
+    says(&seen, &format!("Verification code: {code}"));
+    says(&seen, "cdoc2: given up; what is on the phone can be refused, or lapses by itself");
+    says(&seen, "code 130\r\n");
+    says(&seen, "files: a.txt in.cdoc2\r\n");
 }
