@@ -1,4 +1,6 @@
 //! The statements that change many rows at once: a column of them is an array.
+//!
+//! Rows are put in the order of their ids: two statements with the same ids wait for each other then, but not both at once (PostgreSQL 18, 13.3.4).
 
 use std::collections::HashSet;
 
@@ -23,7 +25,10 @@ impl Change for PutCapsule {
         let materials: Vec<&[u8]> = group.iter().map(|put| put.stored.capsule.ephemeral_key_material.as_slice()).collect();
         let expiries: Vec<i64> = group.iter().map(|put| put.stored.expiry.as_unix()).collect();
         let sql = "INSERT INTO capsules (id, type, recipient_id, ephemeral_key_material, expiry)
-                   SELECT * FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[])
+                   SELECT id, type, recipient, material, expiry
+                   FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[])
+                       WITH ORDINALITY AS put (id, type, recipient, material, expiry, number)
+                   ORDER BY id, number
                    ON CONFLICT (id) DO NOTHING RETURNING id";
         inserted(&ids, &database.query(sql, &[&ids, &types, &recipients, &materials, &expiries]).await?)
     }
@@ -42,7 +47,10 @@ impl Change for PutShare {
         let recipients: Vec<&str> = group.iter().map(|put| put.stored.share.recipient.as_str()).collect();
         let expiries: Vec<i64> = group.iter().map(|put| put.stored.expiry.as_unix()).collect();
         let sql = "INSERT INTO shares (id, share, recipient, expiry)
-                   SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::bigint[])
+                   SELECT id, share, recipient, expiry
+                   FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::bigint[])
+                       WITH ORDINALITY AS put (id, share, recipient, expiry, number)
+                   ORDER BY id, number
                    ON CONFLICT (id) DO NOTHING RETURNING id";
         inserted(&ids, &database.query(sql, &[&ids, &shares, &recipients, &expiries]).await?)
     }
@@ -61,7 +69,9 @@ impl Change for PutNonce {
         let ids: Vec<&[u8]> = group.iter().map(|put| put.id.as_str().as_bytes()).collect();
         let expiries: Vec<i64> = group.iter().map(|put| put.expiry.as_unix()).collect();
         let sql = "INSERT INTO nonces (nonce, share_id, expiry)
-                   SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[])
+                   SELECT nonce, share_id, expiry
+                   FROM unnest($1::bytea[], $2::bytea[], $3::bigint[]) WITH ORDINALITY AS put (nonce, share_id, expiry, number)
+                   ORDER BY nonce, number
                    ON CONFLICT (nonce) DO NOTHING RETURNING nonce";
         inserted(&nonces, &database.query(sql, &[&nonces, &ids, &expiries]).await?)
     }
