@@ -289,11 +289,11 @@ impl Command {
         self.execute_until(out, run::signalled)
     }
 
-    /// The same for a program that takes its signals itself: `run` ends in order when a signal's number comes out of what `end` gives it.
+    /// The same for a program that takes its signals itself: `run` ends in order when something comes out of what `end` gives it.
     ///
     /// # Errors
     /// As [`execute`](Self::execute).
-    pub fn execute_until(&self, out: &mut impl Write, end: impl FnOnce() -> io::Result<Receiver<i32>>) -> Result<(), Error> {
+    pub fn execute_until(&self, out: &mut impl Write, end: impl FnOnce() -> io::Result<Receiver<()>>) -> Result<(), Error> {
         match self {
             Self::New(args) => new::execute(args),
             Self::Run(args) => run::execute(args, out, end),

@@ -22,7 +22,7 @@ use crate::state::State;
 /// Everybody who looks on.
 type Observers = Vec<Box<dyn Observer + Send>>;
 
-pub(super) fn execute(args: &Run, out: &mut impl Write, end: impl FnOnce() -> io::Result<Receiver<i32>>) -> Result<(), Error> {
+pub(super) fn execute(args: &Run, out: &mut impl Write, end: impl FnOnce() -> io::Result<Receiver<()>>) -> Result<(), Error> {
     let path = &args.state.state;
     let board = State::open(path).map_err(Error::failed)?.board(Rng::system());
     let board = board.with_person(match args.touch {
@@ -56,7 +56,7 @@ fn ready(out: &mut impl Write, reader: &str, place: &str) {
     let _ = writeln!(out, "ready {reader} {place}").and_then(|()| out.flush());
 }
 
-fn vpcd(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write, end: Receiver<i32>) -> Result<(), Error> {
+fn vpcd(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write, end: Receiver<()>) -> Result<(), Error> {
     let failed = |error: io::Error| Error::failed(format!("{address}: {error}"));
     let vpcd = Vpcd::connect(address).map_err(|error| match error.kind() {
         io::ErrorKind::ConnectionRefused => {
@@ -79,7 +79,7 @@ fn vpcd(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write, end:
     }
 }
 
-fn usbip(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write, end: &Receiver<i32>) -> Result<(), Error> {
+fn usbip(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write, end: &Receiver<()>) -> Result<(), Error> {
     let failed = |error: &dyn Display| Error::failed(format!("{address}: {error}"));
     let mut server = Server::bind(address).map_err(|error| failed(&error))?;
     let serial = card.document_number().map_or_else(|_| "blank".into(), |number| String::from_utf8_lossy(number).into_owned());
@@ -91,13 +91,13 @@ fn usbip(card: Card<Board>, address: &str, args: &Run, out: &mut impl Write, end
     Ok(())
 }
 
-/// The number of the signal comes out of it by which the program is asked to end.
-pub(super) fn signalled() -> io::Result<Receiver<i32>> {
+/// Something comes out of it when the program is asked to end.
+pub(super) fn signalled() -> io::Result<Receiver<()>> {
     let (sender, receiver) = mpsc::channel();
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     thread::Builder::new().name("signals".into()).spawn(move || {
         // Fails at the second signal, when the first is heard already.
-        signals.forever().for_each(|signal| _ = sender.send(signal));
+        signals.forever().for_each(|_| _ = sender.send(()));
     })?;
     Ok(receiver)
 }
