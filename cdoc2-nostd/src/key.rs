@@ -285,8 +285,27 @@ mod tests {
             split(&kek(octets), &mut places, &mut Counter(seed)).unwrap();
             let shares: Vec<KeyShare> = places.into_iter().flatten().collect();
             prop_assert_eq!(shares.len(), n);
-            let combined = combine(&shares).unwrap();
-            prop_assert_eq!(combined.expose(), &octets);
+            for combined in [combine(&shares), combine(shares.iter().rev())] {
+                let combined = combined.unwrap();
+                prop_assert_eq!(combined.expose(), &octets);
+            }
+            for missing in 0..n {
+                let others = shares.iter().enumerate().filter(|(index, _)| *index != missing).map(|(_, share)| share);
+                let is_whole = combine(others).is_ok_and(|combined| *combined.expose() == octets);
+                prop_assert!(!is_whole);
+            }
+        }
+
+        /// All shares but one are random octets, whatever the key is.
+        #[test]
+        fn one_share_depends_on_the_key(keys: [[u8; 32]; 2], n in 2_usize..=10, seed: u8) {
+            let [one, other] = keys.map(|octets| {
+                let mut places: Vec<Option<KeyShare>> = (0..n).map(|_| None).collect();
+                split(&kek(octets), &mut places, &mut Counter(seed)).unwrap();
+                places.into_iter().flatten().map(|share| share.0).collect::<Vec<_>>()
+            });
+            prop_assert_eq!(&one[1..], &other[1..]);
+            prop_assert_eq!(one[0] == other[0], keys[0] == keys[1]);
         }
 
         #[test]
