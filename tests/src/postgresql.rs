@@ -151,6 +151,15 @@ impl Postgresql {
         self.folder.path()
     }
 
+    /// Its first process: all others are children of that one.
+    ///
+    /// # Panics
+    /// It does not run.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.running.as_ref().expect("it runs").id
+    }
+
     /// What it said.
     #[must_use]
     pub fn log(&self) -> String {
