@@ -1,30 +1,30 @@
 //! The whole comparison: servers with the same settings, each kind of load on all of them in turn.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cdoc2_api::{Capsule, ExpiryTime, TransactionId};
+use cdoc2_api::{Capsule, TransactionId};
 use cdoc2_server::store::Store;
 use clap::Args;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::capsule_server::{self, Settings};
+use crate::capsules::{self, Get, Post};
 use crate::connection::{Client, Connection, Fault, Pin};
-use crate::drive::{self, Connections, Job, Pace, Plan, Target};
+use crate::drive::{Connections, Pace, Plan, Target};
 use crate::fill::{self, Expiring};
 use crate::measure::{self, Measured};
 use crate::nginx;
 use crate::ocsp::Responder;
 use crate::peer::Peer;
-use crate::pki::{Authority, ServerKey};
+use crate::pki::Authority;
 use crate::population::{self, Population};
 use crate::report::{Goal, Ratio, Report, Row};
+use crate::servers::{self, Settings};
+use crate::stage::{self, Result, Stage, latency, say, toml_string, total};
 
 /// Connections that are opened at the same time, where nothing is measured.
 const PARALLEL: usize = 32;
@@ -41,9 +41,8 @@ const MEMORY_MIB: f64 = 200.0;
 /// What is compared, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Less of everything: under a minute, and good for a look only
-    #[arg(long)]
-    quick: bool,
+    #[command(flatten)]
+    stage: Stage,
     /// Capsules that are stored beforehand [default: 1000000; with --quick 50000]
     #[arg(long, value_name = "N")]
     capsules: Option<u64>,
@@ -53,34 +52,13 @@ pub(crate) struct Options {
     /// Idle connections that are held open [default: 10000; with --quick 1000]
     #[arg(long, value_name = "N")]
     idle: Option<usize>,
-    /// The servers' keys
-    #[arg(long, value_enum, default_value = "p384")]
-    server_key: ServerKey,
-    /// Only loads with this in their name
-    #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
-    /// The capsule server [default: built by cargo, as a release]
-    #[arg(long, value_name = "PROGRAM")]
-    server: Option<PathBuf>,
     /// nginx
     #[arg(long, value_name = "PROGRAM", default_value = "nginx")]
     nginx: PathBuf,
     /// A database, as in the server's configuration, instead of a SQLite file; capsules stay in it
     #[arg(long, value_name = "URL")]
     postgresql: Option<String>,
-    /// Where temporary files are made; the database's speed is that of this disk
-    #[arg(long, value_name = "FOLDER")]
-    folder: Option<PathBuf>,
-    /// Also writes everything as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Also writes the first table as CSV
-    #[arg(long, value_name = "FILE")]
-    csv: Option<PathBuf>,
 }
-
-/// Anything that ends a comparison.
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// How long each kind of load lasts.
 #[derive(Clone, Copy, Debug)]
@@ -144,37 +122,26 @@ pub(crate) async fn compare(options: &Options) -> Result<()> {
     let mut scene = Scene::prepare(options).await?;
     scene.fetch().await?;
     scene.put().await?;
-    scene.idle(options.idle.unwrap_or(if options.quick { 1000 } else { 10_000 })).await?;
+    scene.idle(options.idle.unwrap_or(if options.stage.quick { 1000 } else { 10_000 })).await?;
     scene.memory();
     let Scene { mut report, .. } = scene;
     report.setting.insert("took", format!("{:.0} s", begin.elapsed().as_secs_f64()));
-    print!("{}", report.text());
-    if let Some(path) = &options.json {
-        report.write_json(path).map_err(|cause| format!("{}: {cause}", path.display()))?;
-    }
-    if let Some(path) = &options.csv {
-        report.write_csv(path).map_err(|cause| format!("{}: {cause}", path.display()))?;
-    }
-    Ok(())
+    options.stage.publish(&report)
 }
 
 impl Scene {
     /// Certificates, capsules, servers; each recipient has been at each server once.
     async fn prepare(options: &Options) -> Result<Self> {
-        let schedule = if options.quick { Schedule::QUICK } else { Schedule::WHOLE };
-        let capsules = options.capsules.unwrap_or(if options.quick { 50_000 } else { 1_000_000 });
+        let stage = &options.stage;
+        let schedule = if stage.quick { Schedule::QUICK } else { Schedule::WHOLE };
+        let capsules = options.capsules.unwrap_or(if stage.quick { 50_000 } else { 1_000_000 });
         if capsules < options.recipients.into() {
             return Err("--capsules: each recipient needs one at least".into());
         }
-        let mut folder = tempfile::Builder::new();
-        folder.prefix("cdoc2-load-");
-        let folder = match &options.folder {
-            Some(parent) => folder.tempdir_in(parent),
-            None => folder.tempdir(),
-        }?;
+        let folder = stage.folder()?;
         say("certificates");
         let authority = Authority::generate()?;
-        let certificate = authority.server(options.server_key, folder.path())?;
+        let certificate = authority.server(stage.server_key, folder.path())?;
         let root = authority.write_root(folder.path())?;
         let population = Arc::new(Population::generate(&authority, options.recipients, capsules)?);
         let pin = Pin::new(certificate.der.clone());
@@ -185,7 +152,7 @@ impl Scene {
         say("nginx");
         let nginx_folder = folder.path().join("nginx");
         let (program, address) = nginx::start(&options.nginx, &nginx_folder, &certificate, &root, workers, &body).await?;
-        let target = Arc::new(Target { address, clients: clients(&pin, &population, true)? });
+        let target = Arc::new(Target { address, clients: recipients(&pin, &population)? });
         peers.push(Peer::new(NGINX, program, target, None)?);
 
         say(&format!("{capsules} capsules"));
@@ -193,39 +160,37 @@ impl Scene {
         let stores = match &options.postgresql {
             Some(url) => {
                 let line = format!("postgresql = {}", toml_string(url));
-                fill::fill(&open(&line).await?, &population, filling).await?;
+                fill::fill(&stage::open(&line).await?, &population, filling).await?;
                 [line.clone(), line]
             }
             None => {
                 let files = ["one.sqlite", "other.sqlite"].map(|name| folder.path().join(name));
                 let lines = files.each_ref().map(|file| format!("sqlite = {}", toml_string(&file.to_string_lossy())));
-                fill::fill(&open(&lines[0]).await?, &population, filling).await?;
+                fill::fill(&stage::open(&lines[0]).await?, &population, filling).await?;
                 // Each server has a file of its own: two would wait for one another's locks, and forget what they had read.
                 std::fs::copy(&files[0], &files[1])?;
                 lines
             }
         };
-        let store = open(&stores[0]).await?;
+        let store = stage::open(&stores[0]).await?;
 
-        let program = match &options.server {
-            Some(program) => program.clone(),
-            None => build()?,
-        };
+        let program = stage.program()?;
         let responder = Responder::start(authority.ocsp()?).await?;
         let kinds = [(OCSP_ON, "ocsp", Some(responder.url.as_str())), (OCSP_OFF, "no-ocsp", None)];
         for ((name, place, ocsp), store) in kinds.into_iter().zip(&stores) {
             say(name);
             let settings = Settings { store, ocsp };
             let (program, addresses) =
-                capsule_server::start(&program, &folder.path().join(place), &certificate, &root, settings).await?;
-            let recipient = Arc::new(Target { address: addresses.recipient, clients: clients(&pin, &population, true)? });
-            let sender = Arc::new(Target { address: addresses.sender, clients: clients(&pin, &population, false)? });
+                servers::capsules(&program, &folder.path().join(place), &certificate, &root, settings).await?;
+            let recipient = Arc::new(Target { address: addresses.recipient, clients: recipients(&pin, &population)? });
+            let sender =
+                Arc::new(Target { address: addresses.sender, clients: stage::clients(&pin, population.recipients().len())? });
             // One sender's side is enough: it knows nothing of OCSP.
             peers.push(Peer::new(name, program, recipient, ocsp.is_some().then_some(sender))?);
         }
 
         let report = Report { setting: setting(options, capsules), ..Report::default() };
-        let only = options.only.clone();
+        let only = stage.only.clone();
         let scene =
             Self { schedule, population, peers, body_len: body.len(), report, only, store, _responder: responder, _folder: folder };
         for peer in &scene.peers {
@@ -254,7 +219,7 @@ impl Scene {
             tasks.spawn(async move {
                 let _permit = permits.acquire_owned().await;
                 let mut connection = Connection::open(&target.clients[owner], target.address).await?;
-                let answer = connection.exchange(&drive::get(target.address, &id)).await?;
+                let answer = connection.exchange(&capsules::get(target.address, &id)).await?;
                 if answer.status != 200 {
                     return Err(Fault::Status(answer.status));
                 }
@@ -280,16 +245,9 @@ impl Scene {
 
     /// Loads of GET, on all servers.
     async fn fetch(&mut self) -> Result<()> {
-        let job = Job::Get(self.body_len);
         let Schedule { rounds, round, steady, .. } = self.schedule;
-        let handshakes = Plan {
-            job: job.clone(),
-            connections: Connections::New,
-            pace: Pace::Closed,
-            workers: 32,
-            duration: round,
-            max_requests: 10_000_000,
-        };
+        let handshakes =
+            Plan { connections: Connections::New, pace: Pace::Closed, workers: 32, duration: round, max_requests: 10_000_000 };
         let load = "GET, a handshake each";
         if self.wanted(load) {
             let top = self.in_turn(load, &handshakes, rounds).await?;
@@ -299,7 +257,7 @@ impl Scene {
                 let pace = Pace::Open(total(top).tally.rate() / 2.0);
                 let plan = Plan { pace, workers: 512, duration: steady, ..handshakes.clone() };
                 say(&format!("{load}: {}", peer.name));
-                let measured = measure::run(&peer.processes, &peer.recipient, &self.population, plan).await?;
+                let measured = self.get(peer, plan).await?;
                 self.report.rows.push(Row::new(load, peer.name, &measured));
                 if peer.name != NGINX {
                     self.report.targets.push(latency(load, peer.name, &measured));
@@ -315,13 +273,20 @@ impl Scene {
         Ok(())
     }
 
+    /// Recipients at a server fetch their capsules.
+    async fn get(&self, peer: &Peer, plan: Plan) -> Result<Measured> {
+        let target = &peer.recipient;
+        let errand = || Get::new(&self.population, target.address, self.body_len);
+        Ok(measure::run(&peer.processes, target, plan, errand).await?.0)
+    }
+
     /// The same load on each server in turn, several times; what came of it, by server and round.
     async fn in_turn(&mut self, load: &str, plan: &Plan, rounds: usize) -> Result<Vec<Vec<Measured>>> {
         let mut all = vec![Vec::new(); self.peers.len()];
         for round in 1..=rounds {
             for (peer, results) in self.peers.iter().zip(&mut all) {
                 say(&format!("{load}: {}, round {round} of {rounds}", peer.name));
-                results.push(measure::run(&peer.processes, &peer.recipient, &self.population, plan.clone()).await?);
+                results.push(self.get(peer, plan.clone()).await?);
             }
         }
         for (peer, results) in self.peers.iter().zip(&all) {
@@ -358,11 +323,10 @@ impl Scene {
         let Schedule { steady, round, put_for, .. } = self.schedule;
         let run = |load: &str, plan: Plan| {
             say(load);
-            measure::run(&peer.processes, &sender, &self.population, plan)
+            measure::run(&peer.processes, &sender, plan, || Post::new(&self.population, sender.address, put_for))
         };
         let load = "POST, kept alive";
         let top = Plan {
-            job: Job::Post(put_for),
             connections: Connections::KeptAlive,
             pace: Pace::Closed,
             workers: 256,
@@ -370,10 +334,10 @@ impl Scene {
             max_requests: 10_000_000,
         };
         if self.wanted(load) {
-            let measured = run(load, top.clone()).await?;
-            let behind = self.behind().await?;
+            let (measured, posts) = run(load, top.clone()).await?;
+            let behind = stage::behind(&self.store).await?;
             self.report.rows.push(Row::new(load, peer.name, &measured));
-            self.look_up(peer, &measured.tally.put).await?;
+            self.look_up(peer, &posts).await?;
             self.report.targets.push(Goal::at_least(
                 format!("{load}, {}: durable a second", peer.name),
                 5000.0,
@@ -384,30 +348,24 @@ impl Scene {
 
             let load = "POST, kept alive, half the top rate";
             let pace = Pace::Open(measured.tally.rate() / 2.0);
-            let measured = run(load, Plan { pace, ..top.clone() }).await?;
+            let (measured, _) = run(load, Plan { pace, ..top.clone() }).await?;
             self.report.rows.push(Row::new(load, peer.name, &measured));
             self.report.targets.push(latency(load, peer.name, &measured));
         }
         let load = "POST, a handshake each";
         if self.wanted(load) {
-            let measured = run(load, Plan { connections: Connections::New, workers: 32, duration: round, ..top }).await?;
-            self.look_up(peer, &measured.tally.put).await?;
+            let (measured, posts) = run(load, Plan { connections: Connections::New, workers: 32, duration: round, ..top }).await?;
+            self.look_up(peer, &posts).await?;
             self.report.rows.push(Row::new(load, peer.name, &measured));
         }
         Ok(())
     }
 
-    /// Seconds that the oldest capsule has outlived its expiry.
-    async fn behind(&self) -> Result<i64> {
-        let now = drive::unix_now();
-        let oldest = self.store.oldest_expired(ExpiryTime::from_unix(now).ok_or("the clock is wrong")?).await?;
-        Ok(oldest.map_or(0, |oldest| now - oldest.as_unix()))
-    }
-
     /// Capsules that were acknowledged are there.
-    async fn look_up(&self, peer: &Peer, put: &[(TransactionId, usize)]) -> Result<()> {
+    async fn look_up(&self, peer: &Peer, posts: &[Post]) -> Result<()> {
+        let put: Vec<&(TransactionId, usize)> = posts.iter().flat_map(|post| &post.put).collect();
         say(&format!("{}: {} of the capsules that were put", peer.name, put.len()));
-        let wanted = put.iter().map(|(id, owner)| Wanted { id: id.clone(), owner: *owner, capsule: None });
+        let wanted = put.into_iter().map(|(id, owner)| Wanted { id: id.clone(), owner: *owner, capsule: None });
         self.look(peer, wanted.collect()).await
     }
 
@@ -432,14 +390,13 @@ impl Scene {
                 open.push(connection?.map_err(|fault| format!("{load}: {fault}"))?);
             }
             let plan = Plan {
-                job: Job::Get(self.body_len),
                 connections: Connections::New,
                 pace: Pace::Open(50.0),
                 workers: PARALLEL,
                 duration: self.schedule.round,
                 max_requests: 10_000,
             };
-            let measured = measure::run(&peer.processes, &peer.recipient, &self.population, plan).await?;
+            let measured = self.get(peer, plan).await?;
             for mut connection in open {
                 if !connection.is_open() {
                     return Err(format!("{load}: {} closed a connection", peer.name).into());
@@ -451,68 +408,18 @@ impl Scene {
     }
 }
 
-/// All rounds together.
-fn total(rounds: &[Measured]) -> Measured {
-    let mut sum = Measured::default();
-    rounds.iter().for_each(|round| sum.merge(round));
-    sum
-}
-
-fn latency(load: &str, server: &str, measured: &Measured) -> Goal {
-    Goal::below(format!("{load}, {server}: p99"), 50.0, measured.tally.quantile_ms(0.99), "ms")
-}
-
-/// Clients for all recipients, with or without their certificates.
-fn clients(pin: &Arc<Pin>, population: &Population, certified: bool) -> std::result::Result<Vec<Client>, rustls::Error> {
+/// Clients for all recipients, with their certificates.
+fn recipients(pin: &Arc<Pin>, population: &Population) -> std::result::Result<Vec<Client>, rustls::Error> {
     let recipients = population.recipients().iter().enumerate();
-    recipients.map(|(number, recipient)| Client::new(pin, number, certified.then_some(&**recipient))).collect()
-}
-
-/// The store that a line of the section `[store]` says.
-async fn open(line: &str) -> Result<Arc<dyn Store>> {
-    Ok(cdoc2_server::store::open(&toml::from_str(line)?).await?)
-}
-
-/// Builds the capsule server as a release, where cargo puts it.
-fn build() -> Result<PathBuf> {
-    say("building cdoc2-server");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--package", "cdoc2-server", "--message-format", "json-render-diagnostics"]);
-    let output = build.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output()?;
-    let messages = String::from_utf8(output.stdout)?;
-    let executable = messages.lines().find_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        (message["target"]["name"] == "cdoc2-server").then(|| message["executable"].as_str().map(PathBuf::from))?
-    });
-    executable.ok_or_else(|| "cdoc2-server could not be built; name one with --server".into())
-}
-
-/// `text` as TOML has it in quotes.
-fn toml_string(text: &str) -> String {
-    toml::Value::from(text).to_string()
+    recipients.map(|(number, recipient)| Client::new(pin, number, Some(recipient))).collect()
 }
 
 /// What the figures depend on.
 fn setting(options: &Options, capsules: u64) -> BTreeMap<&'static str, String> {
-    let said = |program: &Path, argument: &str| {
-        let output = Command::new(program).arg(argument).output().ok()?;
-        let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
-        Some(String::from_utf8_lossy(&text).lines().take(2).collect::<Vec<_>>().join(", "))
-    };
-    let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = model.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("", |(_, name)| name);
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     BTreeMap::from([
-        ("machine", format!("{cores} of {model}; load average before: {}", load.trim())),
-        ("nginx", said(&options.nginx, "-V").unwrap_or_default()),
+        ("machine", stage::machine()),
+        ("nginx", stage::said(&options.nginx, "-V").unwrap_or_default()),
         ("capsules", format!("{capsules}, of {} recipients with keys on P-384", options.recipients)),
-        ("servers' key", format!("{:?}", options.server_key)),
+        ("servers' key", format!("{:?}", options.stage.server_key)),
     ])
-}
-
-/// Tells whoever waits what is happening.
-fn say(what: &str) {
-    eprintln!("load: {what}");
 }

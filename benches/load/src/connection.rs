@@ -159,6 +159,13 @@ pub(crate) struct Answer<'c> {
     pub(crate) body: &'c [u8],
 }
 
+impl Answer<'_> {
+    /// The answer, if its status is this one.
+    pub(crate) fn with_status(self, status: u16) -> Result<Self, Fault> {
+        if self.status == status { Ok(self) } else { Err(Fault::Status(self.status)) }
+    }
+}
+
 impl Connection {
     /// Connects, with a full handshake.
     pub(crate) async fn open(client: &Client, to: SocketAddr) -> Result<Self, Fault> {

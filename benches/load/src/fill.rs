@@ -1,21 +1,20 @@
-//! Capsules in the store before anything is measured.
+//! Capsules or shares in the store before anything is measured.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cdoc2_api::ExpiryTime;
-use cdoc2_server::store::{Error, Store, StoredCapsule};
+use cdoc2_server::store::{Error, Store};
 use tokio::task::JoinSet;
 
 use crate::drive::unix_now;
-use crate::population::{self, Population};
 
-/// Capsules on their way at a time: the store writes what waits together.
+/// On their way at a time: the store writes what waits together.
 const TASKS: usize = 1024;
 /// When those expire that are to stay.
 const YEAR: i64 = 365 * 24 * 3600;
 
-/// Capsules that expire while the servers are measured, so that the clean-up has something to do all the while.
+/// What expires while the servers are measured, so that the clean-up has something to do all the while.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expiring {
     pub(crate) count: u64,
@@ -33,15 +32,24 @@ impl Expiring {
     }
 }
 
-/// Stores all capsules of `population`, and `expiring` ones after them.
-pub(crate) async fn fill(store: &Arc<dyn Store>, population: &Arc<Population>, expiring: Expiring) -> Result<(), Error> {
+/// What can be stored by its number.
+pub(crate) trait Kept: Send + Sync + 'static {
+    /// How many stay.
+    fn count(&self) -> u64;
+
+    /// Stores number `number`, or one like it, if there are not so many.
+    fn put(&self, store: &dyn Store, number: u64, expiry: ExpiryTime) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Stores all of `kept`, and `expiring` ones after them.
+pub(crate) async fn fill<K: Kept>(store: &Arc<dyn Store>, kept: &Arc<K>, expiring: Expiring) -> Result<(), Error> {
     let next = Arc::new(AtomicU64::new(0));
     let now = unix_now();
     let mut tasks = JoinSet::new();
     for _ in 0..TASKS {
-        let (store, population, next) = (Arc::clone(store), Arc::clone(population), Arc::clone(&next));
+        let (store, kept, next) = (Arc::clone(store), Arc::clone(kept), Arc::clone(&next));
         tasks.spawn(async move {
-            let stay = population.capsules();
+            let stay = kept.count();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let seconds = match number.checked_sub(stay) {
@@ -50,7 +58,7 @@ pub(crate) async fn fill(store: &Arc<dyn Store>, population: &Arc<Population>, e
                     Some(_) => return Ok(()),
                 };
                 let expiry = ExpiryTime::from_unix(now + seconds).expect("this century can be written");
-                store.put_capsule(&population::id(number), &StoredCapsule { capsule: population.capsule(number), expiry }).await?;
+                kept.put(&*store, number, expiry).await?;
             }
         });
     }

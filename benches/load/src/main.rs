@@ -1,7 +1,7 @@
-//! Load for a capsule server, and nginx beside it.
+//! Load for the servers, and nginx beside the capsule server.
 #![doc = include_str!("../README.md")]
 
-mod capsule_server;
+mod capsules;
 mod compare;
 mod connection;
 mod drive;
@@ -11,17 +11,22 @@ mod nginx;
 mod ocsp;
 mod outcome;
 mod peer;
+mod people;
 mod pki;
 mod population;
 mod process;
 mod report;
+mod servers;
+mod shares;
+mod stage;
+mod tickets;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Load for a capsule server, and nginx beside it
+/// Load for the servers, and nginx beside the capsule server
 #[derive(Debug, Parser)]
 #[command(name = "load", version)]
 struct Arguments {
@@ -33,13 +38,20 @@ struct Arguments {
 enum Command {
     /// Starts the capsule server and nginx with the same settings, loads both in turn, and prints what came of it
     Compare(compare::Options),
+    /// Starts a shares server on each store, and loads it with shares, nonces and tickets
+    Shares(shares::Options),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command::Compare(options) = Arguments::parse().command;
+    let command = async {
+        match Arguments::parse().command {
+            Command::Compare(options) => compare::compare(&options).await,
+            Command::Shares(options) => shares::shares(&options).await,
+        }
+    };
     let result = tokio::select! {
-        result = compare::compare(&options) => result,
+        result = command => result,
         // Ending here ends the servers, too.
         () = told_to_end() => Err("interrupted".into()),
     };

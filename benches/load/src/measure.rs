@@ -4,9 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::drive::{self, Plan, Target};
+use crate::drive::{self, Errand, Plan, Target};
 use crate::outcome::Tally;
-use crate::population::Population;
 use crate::process::{Memory, Processes};
 
 /// What came of a run, or of several of the same kind.
@@ -46,21 +45,22 @@ impl Measured {
     }
 }
 
-/// Runs `plan` against `target`, which `server` answers for.
-pub(crate) async fn run(
+/// Runs `plan` against `target`, which `server` answers for; also the workers' errands, when they are done.
+pub(crate) async fn run<E: Errand>(
     server: &Processes,
     target: &Arc<Target>,
-    population: &Arc<Population>,
     plan: Plan,
-) -> io::Result<Measured> {
+    errand: impl FnMut() -> E,
+) -> io::Result<(Measured, Vec<E>)> {
     let own = Processes::own();
     server.forget_peak()?;
     let (server_before, own_before) = (server.cpu()?, own.cpu()?);
-    let tally = drive::run(target, population, plan).await;
-    Ok(Measured {
+    let (tally, errands) = drive::run(target, plan, errand).await;
+    let measured = Measured {
         tally,
         server_cpu: server.cpu()?.saturating_sub(server_before),
         generator_cpu: own.cpu()?.saturating_sub(own_before),
         memory: server.memory()?,
-    })
+    };
+    Ok((measured, errands))
 }

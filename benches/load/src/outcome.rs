@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cdoc2_api::TransactionId;
 use hdrhistogram::Histogram;
 
 use crate::connection::Fault;
@@ -20,14 +19,12 @@ pub(crate) struct Tally {
     pub(crate) faults: BTreeMap<Fault, u64>,
     /// How long it took altogether.
     pub(crate) elapsed: Duration,
-    /// Some of the capsules that were put, and the numbers of their recipients.
-    pub(crate) put: Vec<(TransactionId, usize)>,
 }
 
 impl Default for Tally {
     fn default() -> Self {
         let latency = Histogram::new_with_max(LONGEST_US, 3).expect("three digits are allowed");
-        Self { latency, faults: BTreeMap::new(), elapsed: Duration::ZERO, put: Vec::new() }
+        Self { latency, faults: BTreeMap::new(), elapsed: Duration::ZERO }
     }
 }
 
@@ -49,7 +46,6 @@ impl Tally {
             *self.faults.entry(fault.clone()).or_default() += count;
         }
         self.elapsed += other.elapsed;
-        self.put.extend(other.put.iter().cloned());
     }
 
     /// Requests that were answered well.

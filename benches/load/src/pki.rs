@@ -1,4 +1,4 @@
-//! An authority for one run, and who it vouches for: servers, and recipients with keys on P-384.
+//! An authority for one run, and who it vouches for: servers, recipients with keys on P-384, and people who sign.
 
 use std::fs;
 use std::io;
@@ -52,6 +52,8 @@ pub(crate) struct ServerCertificate {
 /// Why there is no certificate, or no file with it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
+    #[error("a key cannot be used")]
+    Key,
     #[error("a certificate cannot be made: {0}")]
     Made(#[from] rcgen::Error),
     #[error("the authority's own certificate is not understood: {0}")]
@@ -84,6 +86,19 @@ impl Authority {
         Ok(Arc::new(Recipient { public_key: key.public_key_raw().to_vec(), chain, key: key.into() }))
     }
 
+    /// Certifies that `key` is of the person with this `serialNumber`, such as "PNOEE-48010010101", who signs in with it. No two have the same.
+    pub(crate) fn person(&self, serial_number: &str, key: &KeyPair) -> Result<CertificateDer<'static>, Error> {
+        let mut params = named(serial_number);
+        params.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 5]), serial_number);
+        // Several may have the same key, of which it would be made otherwise.
+        params.serial_number = Some(SerialNumber::from_slice(serial_number.as_bytes()));
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        Ok(params.signed_by(key, &self.intermediate)?.der().clone())
+    }
+
     /// A certificate for the servers, in `folder`.
     pub(crate) fn server(&self, kind: ServerKey, folder: &Path) -> Result<ServerCertificate, Error> {
         let algorithm: &SignatureAlgorithm = match kind {
@@ -109,6 +124,11 @@ impl Authority {
     pub(crate) fn ocsp(&self) -> Result<Signer, Error> {
         let key = KeyPair::from_pkcs8_der_and_sign_algo(&self.intermediate.key().serialize_der().into(), &PKCS_ECDSA_P384_SHA384)?;
         Ok(Signer { issuer: Issuer::from_certificate(self.intermediate.der())?, key })
+    }
+
+    /// The intermediate authority in PEM, in `folder`.
+    pub(crate) fn write_intermediate(&self, folder: &Path) -> Result<PathBuf, Error> {
+        write(folder, "intermediate.pem", &self.intermediate.pem())
     }
 
     /// The root in PEM, in `folder`.

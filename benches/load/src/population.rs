@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use cdoc2_api::{Capsule, CapsuleType, TransactionId, id};
+use cdoc2_api::{Capsule, CapsuleType, ExpiryTime, TransactionId};
+use cdoc2_server::store::{self, Store, StoredCapsule};
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
 
+use crate::fill::Kept;
 use crate::pki::{Authority, Error, Recipient};
 
 /// Senders' keys are few, for a server checks each as if it had never seen it.
@@ -35,12 +37,7 @@ impl Population {
         &self.recipients
     }
 
-    /// How many capsules there are.
-    pub(crate) fn capsules(&self) -> u64 {
-        self.capsules
-    }
-
-    /// Capsule `number`; those beyond [`Self::capsules`] are for putting more.
+    /// Capsule `number`; those beyond their count are for putting more.
     pub(crate) fn capsule(&self, number: u64) -> Capsule {
         Capsule {
             recipient_id: self.recipients[self.owner(number)].public_key.clone(),
@@ -67,17 +64,26 @@ impl Population {
     }
 }
 
+impl Kept for Population {
+    fn count(&self) -> u64 {
+        self.capsules
+    }
+
+    async fn put(&self, store: &dyn Store, number: u64, expiry: ExpiryTime) -> Result<(), store::Error> {
+        store.put_capsule(&id(number), &StoredCapsule { capsule: self.capsule(number), expiry }).await
+    }
+}
+
 /// The transaction id of capsule `number`: spread as evenly as random ones.
 pub(crate) fn id(number: u64) -> TransactionId {
+    format!("KC{}", digits(number)).parse().expect("KC and 32 hexadecimal digits are an id")
+}
+
+/// 32 hexadecimal digits for a number.
+pub(crate) fn digits(number: u64) -> String {
     let digest = digest::digest(&digest::SHA256, &number.to_be_bytes());
-    let mut text = String::with_capacity(id::MAX_LEN);
-    text.push_str("KC");
-    for octet in &digest.as_ref()[..16] {
-        for digit in [octet >> 4, octet & 15] {
-            text.extend(char::from_digit(digit.into(), 16));
-        }
-    }
-    text.parse().expect("KC and 32 hexadecimal digits are an id")
+    let halves = digest.as_ref()[..16].iter().flat_map(|octet| [octet >> 4, octet & 15]);
+    halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
 }
 
 #[cfg(test)]
