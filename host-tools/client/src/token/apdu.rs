@@ -149,6 +149,10 @@ impl<'s> Channel<'s> {
         let len = self.conversation.transmit(octets, &mut self.response)?;
         let octets = self.response.get(..len).ok_or(Error::Nonsense("an answer that is too long"))?;
         let response = token_proto::Response::parse(octets).map_err(|_| Error::Nonsense("an answer without a status"))?;
+        // ISO 7816-4, 5.6. What was cut short ends with data, which may be a secret and is not to be shown as a status.
+        if !matches!(response.status.to_u16() >> 12, 0x6 | 0x9) {
+            return Err(Error::Nonsense("a status that is none"));
+        }
         Ok(Answer { data: Zeroizing::new(response.data.to_vec()), status: response.status })
     }
 }

@@ -119,7 +119,7 @@ mod channel {
 
     #[test]
     fn answer_without_a_status_is_refused() {
-        for answer in [&b""[..], b"\x90"] {
+        for answer in [&b""[..], b"\x90", b"\x12\x34", b"ab\x00\x00"] {
             let script = Script::default().then(b"\x00\xB0\x00\x00\x00", answer);
             assert!(matches!(channel(&script).send(READ.with_le(256)), Err(Error::Nonsense(_))), "{answer:?}");
         }
