@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use token_fw::Token;
 use token_fw::card::{Card, Fault};
 
-use crate::hw::{Board, RealClock, Rng};
+use crate::hw::{Board, Clock, RealClock, Rng};
 use crate::reader::InProcess;
 use crate::state::{self, State};
 
@@ -52,4 +52,13 @@ pub(crate) fn start(board: Board, path: &Path) -> Result<Card<Board>, Error> {
 pub fn insert(path: &Path) -> Result<Inserted, Error> {
     let card = start(State::open(path)?.board(Rng::system()), path)?;
     Ok(InProcess::new(Token::new(card), RealClock::default()))
+}
+
+/// Puts a copy of the token in the file at `path` into a reader whose time is `clock`'s. Nothing that is done to it reaches the file.
+///
+/// # Errors
+/// [`Error`].
+pub fn insert_copy<C: Clock>(path: &Path, clock: C) -> Result<InProcess<Token<Board>, C>, Error> {
+    let card = start(State::copy(path)?.board(Rng::system()), path)?;
+    Ok(InProcess::new(Token::new(card), clock))
 }
