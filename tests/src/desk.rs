@@ -35,7 +35,17 @@ impl Desk {
     /// A new token, made with further options of `token-sim new`, in vpcd's first reader.
     #[must_use]
     pub fn over_vpcd(options: &[&str]) -> Self {
-        Self::new(Namespace::new(), options, Reader::Vpcd, &[])
+        let mut desk = Self::with_empty_readers(options);
+        desk.inserted = Some(desk.token.insert(&desk.namespace, VPCD_PORT));
+        desk
+    }
+
+    /// The same with a trace: see [`Token::trace`].
+    #[must_use]
+    pub fn traced(options: &[&str]) -> Self {
+        let mut desk = Self::with_empty_readers(options);
+        desk.inserted = Some(desk.token.insert_traced(&desk.namespace, VPCD_PORT));
+        desk
     }
 
     /// The same token beside vpcd's readers, in which nothing is.
@@ -47,35 +57,38 @@ impl Desk {
     /// The same as a USB device, driven by libccid.
     #[must_use]
     pub fn over_usb(options: &[&str]) -> Self {
-        Self::new(Namespace::new(), options, Reader::Usb, &[])
+        Self::plugged(Namespace::new(), options, |token, namespace| token.plug(namespace, USBIP_ADDRESS))
     }
 
     /// The same token in `reader`, with nobody at its button but the test: see [`Inserted::wait_for_question`].
     #[must_use]
     pub fn to_be_touched(reader: Reader, options: &[&str]) -> Self {
-        Self::new(Namespace::new(), options, reader, &["--touch", "ask"])
+        Self::untouched(Namespace::new(), reader, options)
     }
 
     /// The same in `namespace`, in which the test is already, so that it is itself a client of this pcscd.
     #[must_use]
     pub fn to_be_touched_inside(namespace: &Namespace, reader: Reader, options: &[&str]) -> Self {
-        Self::new(namespace.entered(), options, reader, &["--touch", "ask"])
+        Self::untouched(namespace.entered(), reader, options)
     }
 
-    fn new(namespace: Namespace, options: &[&str], reader: Reader, run_options: &[&str]) -> Self {
+    fn untouched(namespace: Namespace, reader: Reader, options: &[&str]) -> Self {
         match reader {
             Reader::Vpcd => {
                 let mut desk = Self::beside_vpcd(namespace, options);
-                desk.inserted = Some(desk.token.insert_with(&desk.namespace, VPCD_PORT, run_options));
+                desk.inserted = Some(desk.token.insert_untouched(&desk.namespace, VPCD_PORT));
                 desk
             }
-            Reader::Usb => {
-                let token = Token::new(&namespace.folder().join("token"), options);
-                let inserted = Some(token.plug_with(&namespace, USBIP_ADDRESS, run_options));
-                let pcscd = Pcscd::with_libccid(&namespace, USBIP_ADDRESS);
-                Self { pcscd, inserted, token, namespace, reader: "Token 00 00" }
-            }
+            Reader::Usb => Self::plugged(namespace, options, |token, namespace| token.plug_untouched(namespace, USBIP_ADDRESS)),
         }
+    }
+
+    /// The device has to be there before the daemon.
+    fn plugged(namespace: Namespace, options: &[&str], plug: impl FnOnce(&Token, &Namespace) -> Inserted) -> Self {
+        let token = Token::new(&namespace.folder().join("token"), options);
+        let inserted = Some(plug(&token, &namespace));
+        let pcscd = Pcscd::with_libccid(&namespace, USBIP_ADDRESS);
+        Self { pcscd, inserted, token, namespace, reader: "Token 00 00" }
     }
 
     fn beside_vpcd(namespace: Namespace, options: &[&str]) -> Self {

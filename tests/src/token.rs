@@ -61,13 +61,34 @@ impl Token {
     /// Puts it into the vpcd reader that listens on `port` in `namespace`.
     #[must_use]
     pub fn insert(&self, namespace: &Namespace, port: u16) -> Inserted {
-        self.insert_with(namespace, port, &[])
+        self.run(namespace.command(token_sim()), &["--vpcd", &format!("127.0.0.1:{port}")], &[])
     }
 
-    /// The same with further options of `token-sim run`.
+    /// The same, to be touched by [`Inserted::touch`] alone.
     #[must_use]
-    pub fn insert_with(&self, namespace: &Namespace, port: u16, options: &[&str]) -> Inserted {
-        self.run(namespace.command(token_sim()), &["--vpcd", &format!("127.0.0.1:{port}")], options)
+    pub fn insert_untouched(&self, namespace: &Namespace, port: u16) -> Inserted {
+        self.run_untouched(namespace, &["--vpcd", &format!("127.0.0.1:{port}")])
+    }
+
+    /// The same, and what it is told and answers goes to a file: see [`Self::trace`].
+    #[must_use]
+    pub fn insert_traced(&self, namespace: &Namespace, port: u16) -> Inserted {
+        let mut command = namespace.command(token_sim());
+        command.stderr(fs::File::create(self.trace_file()).expect("a file for the trace"));
+        self.run(command, &["--vpcd", &format!("127.0.0.1:{port}")], &["--trace"])
+    }
+
+    /// What was traced so far.
+    ///
+    /// # Panics
+    /// Nothing is traced.
+    #[must_use]
+    pub fn trace(&self) -> String {
+        fs::read_to_string(self.trace_file()).expect("the trace")
+    }
+
+    fn trace_file(&self) -> PathBuf {
+        self.state.with_extension("trace")
     }
 
     /// Puts it into whatever listens at `address` as vpcd does, in the network of the test itself.
@@ -79,21 +100,24 @@ impl Token {
     /// Plugs it into a USB/IP server at `address` in `namespace`.
     #[must_use]
     pub fn plug(&self, namespace: &Namespace, address: &str) -> Inserted {
-        self.plug_with(namespace, address, &[])
+        self.run(namespace.command(token_sim()), &["--usbip", address], &[])
     }
 
-    /// The same with further options of `token-sim run`.
+    /// The same, to be touched by [`Inserted::touch`] alone.
     #[must_use]
-    pub fn plug_with(&self, namespace: &Namespace, address: &str, options: &[&str]) -> Inserted {
-        self.run(namespace.command(token_sim()), &["--usbip", address], options)
+    pub fn plug_untouched(&self, namespace: &Namespace, address: &str) -> Inserted {
+        self.run_untouched(namespace, &["--usbip", address])
+    }
+
+    fn run_untouched(&self, namespace: &Namespace, reader: &[&str]) -> Inserted {
+        let mut command = namespace.command(token_sim());
+        command.stderr(Stdio::piped());
+        self.run(command, reader, &["--touch", "ask"])
     }
 
     fn run(&self, mut command: Command, reader: &[&str], options: &[&str]) -> Inserted {
         command.arg("run").arg("--state").arg(&self.state).args(reader).args(options);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        if !options.is_empty() {
-            command.stderr(Stdio::piped());
-        }
         let mut program = command.spawn().expect("token-sim runs");
         wait_for_line(program.stdout.take().expect("its output is a pipe"), "ready");
         Inserted { program }
@@ -107,10 +131,10 @@ pub struct Inserted {
 }
 
 impl Inserted {
-    /// Waits until the token, which runs with `--touch ask`, asks for a touch. Once only.
+    /// Waits until the token asks for a touch; once only.
     ///
     /// # Panics
-    /// It does not ask.
+    /// It does not ask, or is touched by itself.
     pub fn wait_for_question(&mut self) {
         wait_for_line(self.program.stderr.take().expect("nobody has waited yet"), "asks for a touch");
     }

@@ -110,8 +110,8 @@ fn opensc_takes_it_for_an_id_card() {
 
     let said = succeeds(&mut desk.pkcs15(&["--dump"]));
     has(&said, &[&format!("PKCS#15 Card [{NAME},{CODE}]"), "AS0000001", "IDEMIA"]);
-    for (what, count) in [("PIN [", 3), ("Private EC Key [", 2), ("X.509 Certificate [", 2), ("384", 2)] {
-        assert!(said.matches(what).count() >= count, "{what}: {said}");
+    for (what, count) in [("PIN [", 3), ("Private EC Key [", 2), ("X.509 Certificate [", 2), ("FieldLength    : 384", 2)] {
+        assert_eq!(said.matches(what).count(), count, "{what}: {said}");
     }
 }
 
@@ -155,6 +155,12 @@ fn derives(desk: &OpenSc) {
         succeeds(desk.pkcs11(&login).arg("--input-file").arg(&peer.public_der).arg("--output-file").arg(&secret));
         assert_eq!(fs::read(secret).unwrap(), expected, "{mechanism}");
     }
+    // The point in an OCTET STRING is longer than what the card takes.
+    let login = ["--login", "--pin", PIN1, "--derive", "--derive-pass-der", "--mechanism", "ECDH1-DERIVE", "--id", "01"];
+    let refused = desk.path("refused");
+    let said = fails(desk.pkcs11(&login).arg("--input-file").arg(&peer.public_der).arg("--output-file").arg(&refused));
+    has(&said, &["CKR_DATA_INVALID"]);
+    assert!(!refused.exists());
 }
 
 #[test]
@@ -195,6 +201,19 @@ fn raw_signature_verifies() {
     let mut verify = openssl();
     verify.args(["pkeyutl", "-verify", "-pubin", "-inkey"]).arg(desk.public_key("auth"));
     has(&succeeds(verify.arg("-in").arg(&digest).arg("-sigfile").arg(&signature)), &["Signature Verified Successfully"]);
+}
+
+/// PIN2 is asked for at the login and once more for the signature, which uses it up (CKA_ALWAYS_AUTHENTICATE).
+#[test]
+fn signature_takes_two_pins() {
+    let desk = OpenSc(Desk::traced(&[]));
+    let message = desk.path("message");
+    fs::write(&message, "to be signed").unwrap();
+    let login = ["--slot-index", "1", "--login", "--pin", PIN2, "--sign", "--mechanism", "ECDSA-SHA384", "--id", "02"];
+    succeeds(desk.pkcs11(&login).arg("--input-file").arg(&message).arg("--output-file").arg(desk.path("signature")));
+    let trace = desk.token.trace();
+    let said = |what: &str| trace.lines().filter(|line| line.starts_with("-> ") && line.ends_with(what)).count();
+    assert_eq!((said("VERIFY 85"), said("PSO COMPUTE DIGITAL SIGNATURE")), (2, 1), "{trace}");
 }
 
 #[test]
@@ -255,7 +274,10 @@ fn two_programs_share_the_card() {
             });
         }
     });
-    assert_eq!(fs::read(desk.path("secret0")).unwrap(), fs::read(desk.path("secret1")).unwrap());
+    let expected = peer.agree(&desk.public_key("auth"));
+    for program in 0..2 {
+        assert_eq!(fs::read(desk.path(&format!("secret{program}"))).unwrap(), expected);
+    }
 }
 
 #[test]
