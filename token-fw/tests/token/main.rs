@@ -11,4 +11,5 @@ mod doc;
 mod esteid;
 mod lengths;
 mod model;
+mod model_2025;
 mod sealed;

@@ -40,11 +40,12 @@ enum Step {
 }
 
 /// Each can be one of the PINs; not each may.
-const DIGITS: [&str; 5] = [PIN1, PIN2, PUK, "87654321", "123"];
+pub(crate) const DIGITS: [&str; 5] = [PIN1, PIN2, PUK, "87654321", "123"];
 const REFERENCES: [u8; 3] = [0x01, 0x85, 0x02];
-const LEAST: [usize; 3] = [4, 5, 8];
-const PIN2_INDEX: usize = 1;
-const PUK_INDEX: usize = 2;
+/// Digits that each PIN has at least.
+pub(crate) const LEAST: [usize; 3] = [4, 5, 8];
+pub(crate) const PIN2_INDEX: usize = 1;
+pub(crate) const PUK_INDEX: usize = 2;
 
 const MAIN: &str = "00A4040C 10 A000000077010800070000FE00000100";
 const AWP: &str = "00A4040C 0D E828BD080FF2504F5420415750";
