@@ -71,7 +71,9 @@ fn find(key: &SoftKey<NistP384>) -> Result<(Envelope<'static>, &'static [u8], Re
 }
 
 /// Nonce, ciphertext and tag.
-fn split(payload: &[u8]) -> Result<(&[u8; NONCE_LEN], &[u8], &[u8; TAG_LEN]), Failure> {
+type Parts<'p> = (&'p [u8; NONCE_LEN], &'p [u8], &'p [u8; TAG_LEN]);
+
+fn split(payload: &[u8]) -> Result<Parts<'_>, Failure> {
     let (nonce, rest) = payload.split_first_chunk().ok_or(Failure::Payload)?;
     let (ciphertext, tag) = rest.split_last_chunk().ok_or(Failure::Payload)?;
     Ok((nonce, ciphertext, tag))
