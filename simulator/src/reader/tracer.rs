@@ -176,6 +176,7 @@ impl fmt::Display for Meaning {
             0x6300 => "verification failed",
             tries @ 0x63C0..=0x63CF if self.asks_for_tries => return write!(f, "not verified, tries left: {}", tries & 0x0F),
             tries @ 0x63C0..=0x63CF => return write!(f, "verification failed, tries left: {}", tries & 0x0F),
+            0x6400 => "execution error",
             0x6581 => "memory failure",
             0x6700 => "wrong length",
             0x6881 => "logical channel not supported",
