@@ -3,5 +3,6 @@
 fn main() {
     println!("cargo::rustc-link-search={}", env!("CARGO_MANIFEST_DIR"));
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
+    println!("cargo::rustc-link-arg-examples=-Tlink.x");
     println!("cargo::rerun-if-changed=memory.x");
 }
