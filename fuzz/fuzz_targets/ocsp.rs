@@ -2,12 +2,14 @@
 //! responses is believed.
 #![no_main]
 
+mod key;
+
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use key::Key;
 use libfuzzer_sys::fuzz_target;
-use p256::ecdsa::{DerSignature, SigningKey, signature::Signer as _};
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, SigningKey as _};
 use revocation::Issuer;
 use revocation::ocsp::build::{self, ResponseBuilder};
 use revocation::ocsp::{
@@ -35,40 +37,6 @@ struct World {
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(World::new);
-
-struct Key {
-    key: SigningKey,
-    public: Vec<u8>,
-}
-
-impl Key {
-    fn new(octet: u8) -> Self {
-        let key = SigningKey::from_slice(&[octet; 32]).unwrap();
-        let public = key.verifying_key().to_sec1_point(false).as_bytes().to_vec();
-        Self { key, public }
-    }
-
-    fn signature(&self, octets: &[u8]) -> Vec<u8> {
-        let signature: DerSignature = self.key.sign(octets);
-        signature.as_bytes().to_vec()
-    }
-}
-
-impl PublicKeyData for Key {
-    fn der_bytes(&self) -> &[u8] {
-        &self.public
-    }
-
-    fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &PKCS_ECDSA_P256_SHA256
-    }
-}
-
-impl rcgen::SigningKey for Key {
-    fn sign(&self, octets: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        Ok(self.signature(octets))
-    }
-}
 
 fn at(seconds: u64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(seconds))
@@ -99,7 +67,7 @@ impl World {
             if let Some(certificate) = certificate {
                 response = response.certificate(certificate);
             }
-            response.sign(build::SignatureAlgorithm::EcdsaSha256, |octets| Ok::<_, ()>(key.signature(octets))).unwrap()
+            response.sign(build::SignatureAlgorithm::EcdsaSha256, |octets| key.sign(octets)).unwrap()
         });
         Self { issuer, asked, good }
     }

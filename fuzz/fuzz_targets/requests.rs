@@ -2,17 +2,19 @@
 //! what is accepted is fetched by the owner of its key, and by nobody else.
 #![no_main]
 
+mod interface;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::http::header::{CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderMap, Method, Request, StatusCode};
-use cdoc2_api::{Capsule, CapsuleType, ExpiryTime, TransactionId, capsule, expiry};
+use axum::http::header::LOCATION;
+use axum::http::{Method, Request, StatusCode};
+use cdoc2_api::{Capsule, CapsuleType, ExpiryTime, TransactionId, capsule};
 use cdoc2_server::Config;
 use cdoc2_server::routes::Routes;
 use cdoc2_server::store::{Sqlite, Store, StoredCapsule};
+use interface::{Answer, ask, request};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use rcgen::{
     CertificateParams, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_RSA_SHA256,
@@ -21,7 +23,6 @@ use rcgen::{
 use rustls_pki_types::CertificateDer;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tower::ServiceExt as _;
 
 /// The files are not opened.
 const CONFIG: &str = r#"
@@ -33,11 +34,6 @@ const CONFIG: &str = r#"
 /// Ids that the seeds know: of what is kept for Mari, and of what was.
 const KEPT: &str = "KC000000000000000001";
 const EXPIRED: &str = "KC000000000000000002";
-
-/// Octets of the longest answer to a request that is refused.
-const MAX_REFUSAL_LEN: usize = 512;
-/// Octets of the longest answer: a capsule in base64.
-const MAX_ANSWER_LEN: usize = 8192;
 
 thread_local! {
     /// Not a `static`: what belongs to the thread is dropped when the fuzzer ends, and the file with it.
@@ -67,24 +63,6 @@ impl PublicKeyData for PublicKey<'_> {
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
         self.1
-    }
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        let mut values = self.headers.get_all(name).iter();
-        let (Some(value), None) = (values.next(), values.next()) else { panic!("not one {name}") };
-        value.to_str().unwrap()
-    }
-
-    fn expiry(&self) -> ExpiryTime {
-        self.header(expiry::HEADER).parse().unwrap()
     }
 }
 
@@ -122,31 +100,8 @@ impl World {
         Self { sender, mari, stranger, nobody, of_mari, authority, store, config, runtime, _folder: folder }
     }
 
-    /// The answer, which is one of the interface's, and bounded.
     fn ask(&self, router: &Router, request: Request<Vec<u8>>) -> Answer {
-        let is_head = request.method() == Method::HEAD;
-        let (head, body) = self.runtime.block_on(async {
-            let (head, body) = router.clone().oneshot(request.map(Body::from)).await.unwrap().into_parts();
-            (head, to_bytes(body, MAX_ANSWER_LEN).await.expect("an answer that ends, and soon").to_vec())
-        });
-        let answer = Answer { status: head.status, headers: head.headers, body };
-        let fields_len: usize = answer.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        assert!(fields_len < 512, "{:?}", answer.headers);
-        match answer.status.as_u16() {
-            200 | 201 => {}
-            400 | 401 | 404 | 405 | 413 | 415 => {
-                assert_eq!(answer.header(CONTENT_TYPE.as_str()), "application/json");
-                assert!(answer.body.len() <= MAX_REFUSAL_LEN, "{}", String::from_utf8_lossy(&answer.body));
-                if !(is_head && answer.body.is_empty()) {
-                    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-                    let text = body.as_object().filter(|object| object.len() == 1).and_then(|object| object["error"].as_str());
-                    assert!(text.is_some_and(|text| !text.is_empty()), "{body}");
-                }
-            }
-            // Nothing is slow, too much or out of order here.
-            status => panic!("{status}"),
-        }
-        answer
+        ask(&self.runtime, router, request)
     }
 
     fn get(&self, router: &Router, path: &str) -> Answer {
@@ -202,18 +157,6 @@ impl World {
             assert!(self.ask(router, request.clone()).status.is_client_error());
         }
     }
-}
-
-/// What the server's HTTP library would make of `octets`.
-fn request(octets: &[u8]) -> Option<Request<Vec<u8>>> {
-    let mut fields = [httparse::EMPTY_HEADER; 16];
-    let mut parsed = httparse::Request::new(&mut fields);
-    let httparse::Status::Complete(body) = parsed.parse(octets).ok()? else { return None };
-    let mut request = Request::builder().method(parsed.method?).uri(parsed.path?);
-    for field in parsed.headers {
-        request = request.header(field.name, field.value);
-    }
-    request.body(octets[body..].to_vec()).ok()
 }
 
 fuzz_target!(|octets: &[u8]| -> Corpus {
