@@ -5,6 +5,7 @@ mod bed;
 mod forged;
 mod interface;
 mod limits;
+mod mutations;
 mod people;
 mod responder;
 mod revocation;
