@@ -1,7 +1,7 @@
 //! A capsule server's stores: durable puts, gets among many rows, and clean-up, by many callers at once. Not by criterion, for it measures one caller.
 //!
 //! `cargo bench -p cdoc2-benches --bench store` measures both on the disk of the temporary folder; `-- sqlite` or `-- postgresql` one of them,
-//! `-- --rows 100000` among fewer rows. A line of CSV for each figure.
+//! `-- --rows 100000` among fewer rows. A line of CSV for each figure. Run by `cargo test`, it does a little of everything, and measures nothing.
 
 use std::env;
 use std::fs::File;
@@ -18,43 +18,58 @@ use cdoc2_tests::postgresql::Postgresql;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-/// For each load.
-const TIME: Duration = Duration::from_secs(8);
+/// How much is done.
+#[derive(Clone, Copy)]
+struct Schedule {
+    /// For each load.
+    time: Duration,
+    /// Capsules among which one is got.
+    rows: u64,
+    /// Writes to the bare disk.
+    writes: u32,
+}
+
+impl Schedule {
+    const WHOLE: Self = Self { time: Duration::from_secs(8), rows: 1_000_000, writes: 500 };
+    const ONCE: Self = Self { time: Duration::from_millis(50), rows: 500, writes: 5 };
+}
 
 /// The expiry of the many rows.
 const EXPIRY: i64 = 2_000_000;
 
 fn main() {
-    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let rows = arguments
-        .iter()
-        .position(|argument| argument == "--rows")
-        .map_or(1_000_000, |at| arguments[at + 1].parse().expect("a number"));
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    // What cargo says to a benchmark, but not when it tests it.
+    let is_measured = arguments.iter().any(|argument| argument == "--bench");
+    let mut schedule = if is_measured { Schedule::WHOLE } else { Schedule::ONCE };
+    if let Some(at) = arguments.iter().position(|argument| argument == "--rows") {
+        schedule.rows = arguments[at + 1].parse().expect("a number");
+    }
     let wanted = |name: &str| {
         arguments.iter().all(|argument| argument.starts_with("--") || argument.parse::<u64>().is_ok() || argument == name)
     };
     println!("store,load,callers,rate_per_s,p50_ms,p99_ms,p999_ms");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    disk();
+    disk(schedule);
     if wanted("sqlite") {
         let folder = TempDir::new().expect("a temporary folder");
-        runtime.block_on(measure("sqlite", &config::Store::Sqlite { path: folder.path().join("capsules.db") }, rows));
+        runtime.block_on(measure("sqlite", &config::Store::Sqlite { path: folder.path().join("capsules.db") }, schedule));
     }
     if wanted("postgresql") {
         let server = Postgresql::start();
         let url = server.database();
         let config = config::Store::Postgresql { url, password_file: None, authorities: Vec::new() };
-        runtime.block_on(measure("postgresql", &config, rows));
+        runtime.block_on(measure("postgresql", &config, schedule));
     }
 }
 
 /// What the disk does: 4096 octets written and made durable, one after the other.
-fn disk() {
+fn disk(schedule: Schedule) {
     let folder = TempDir::new().expect("a temporary folder");
     let mut file = File::create(folder.path().join("file")).expect("a file");
     let mut times = Vec::new();
     let start = Instant::now();
-    for _ in 0..500 {
+    for _ in 0..schedule.writes {
         let begun = Instant::now();
         file.rewind().and_then(|()| file.write_all(&[0; 4096])).and_then(|()| file.sync_data()).expect("the disk works");
         times.push(begun.elapsed());
@@ -62,23 +77,24 @@ fn disk() {
     report("disk", "fdatasync", 1, start.elapsed(), times);
 }
 
-async fn measure(name: &str, config: &config::Store, rows: u64) {
+async fn measure(name: &str, config: &config::Store, schedule: Schedule) {
+    let Schedule { time: lasting, rows, .. } = schedule;
     let store = store::open(config).await.expect("a store");
     let next = Arc::new(AtomicU64::new(0));
     for callers in [1, 64, 256] {
-        let (time, times) = load(callers, put(&store, &next)).await;
+        let (time, times) = load(lasting, callers, put(&store, &next)).await;
         report(name, "put", callers, time, times);
     }
 
     while next.load(Ordering::Relaxed) < rows {
-        load(256, put(&store, &next)).await;
+        load(lasting, 256, put(&store, &next)).await;
     }
     let count = next.load(Ordering::Relaxed);
     for callers in [1, 64] {
-        let (time, times) = load(callers, get(&store, count)).await;
+        let (time, times) = load(lasting, callers, get(&store, count)).await;
         report(name, &format!("get among {count}"), callers, time, times);
     }
-    let (gets, puts) = tokio::join!(load(64, get(&store, count)), load(64, put(&store, &next)));
+    let (gets, puts) = tokio::join!(load(lasting, 64, get(&store, count)), load(lasting, 64, put(&store, &next)));
     report(name, "get beside put", 64, gets.0, gets.1);
     report(name, "put beside get", 64, puts.0, puts.1);
 
@@ -93,12 +109,12 @@ async fn measure(name: &str, config: &config::Store, rows: u64) {
     let (deleted, puts) = tokio::join!(
         async {
             let mut sum = 0;
-            while start.elapsed() < TIME {
+            while start.elapsed() < lasting {
                 sum += clean_up::drain(&*store, late, 1000).await.expect("the store works");
             }
             sum
         },
-        load(callers, put(&store, &next))
+        load(lasting, callers, put(&store, &next))
     );
     rate(name, "clean-up beside put", deleted, start.elapsed());
     report(name, "put beside clean-up", callers, puts.0, puts.1);
@@ -141,15 +157,15 @@ fn get(store: &Arc<dyn Store>, count: u64) -> impl Fn() -> Work + Clone + Send +
 /// What callers do once and again.
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// `callers` do `work` for [`TIME`]; how long they did, and how long each took.
-async fn load(callers: usize, work: impl Fn() -> Work + Clone + Send + 'static) -> (Duration, Vec<Duration>) {
+/// `callers` do `work` for so long; how long they did, and how long each took.
+async fn load(lasting: Duration, callers: usize, work: impl Fn() -> Work + Clone + Send + 'static) -> (Duration, Vec<Duration>) {
     let start = Instant::now();
     let mut tasks = JoinSet::new();
     for _ in 0..callers {
         let work = work.clone();
         tasks.spawn(async move {
             let mut times = Vec::new();
-            while start.elapsed() < TIME {
+            while start.elapsed() < lasting {
                 let begun = Instant::now();
                 work().await;
                 times.push(begun.elapsed());
