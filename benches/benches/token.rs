@@ -12,7 +12,7 @@ use cdoc2_nostd::derive;
 use cdoc2_nostd::ecdh::SoftKey;
 use cdoc2_nostd::key::Fmk;
 use cdoc2_tests::desk::Desk;
-use cdoc2_tests::pcscd::succeeds;
+use cdoc2_tests::process::succeeds;
 use cdoc2_tests::token::{PIN1, Token};
 use simulator::hw::{RealClock, Rng};
 use simulator::reader::InProcess;

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::https::{Client, Request, Response};
 use crate::pki::{Authority, Identity, Kind};
+use crate::process;
 pub use crate::server_process::until;
 use crate::server_process::{self, ServerProcess};
 
@@ -154,8 +155,8 @@ impl Installation {
     /// It cannot be run.
     #[must_use]
     pub fn fails_to_start(&self) -> (Option<i32>, String) {
-        let output = self.command().stdin(Stdio::null()).output().expect("setpriv runs");
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        let (status, said) = process::run(self.command().stdin(Stdio::null()));
+        (status.code(), said)
     }
 
     /// Somebody with a key of `kind`.

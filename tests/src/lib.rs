@@ -12,6 +12,7 @@ pub mod outcome;
 pub mod pcscd;
 pub mod pki;
 pub mod postgresql;
+pub mod process;
 pub mod program;
 pub mod server_process;
 pub mod shares_server;

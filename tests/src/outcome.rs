@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
+use crate::process;
 use crate::vectors::{Case, sha256};
 
 /// The outcome that an exit code says. Manual page, "Exit status".
@@ -52,9 +53,8 @@ pub fn check(case: &Case, mut command: Command) -> Result<(), String> {
     let before = listing(sandbox.path(), &out);
 
     command.arg(case.container()).arg("-o").arg(&out);
-    let output = command.current_dir(sandbox.path()).stdin(Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let outcome = outcome(output.status.code()).map_err(|error| format!("{error}: {said}"))?;
+    let (status, said) = process::run(command.current_dir(sandbox.path()).stdin(Stdio::null()));
+    let outcome = outcome(status.code()).map_err(|error| format!("{error}: {said}"))?;
 
     let canary_changed = fs::read(sandbox.path().join("a/canary.txt")).unwrap() != b"canary";
     let wrote_absolute = case.files.iter().any(|file| file.name.starts_with('/') && Path::new(&file.name).exists());

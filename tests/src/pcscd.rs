@@ -3,18 +3,16 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::process::{PATIENCE, wait_for_line};
 use crate::program::libusb_shim;
-
-/// Longest that anything here may take to get ready. A machine under load is slow; a broken one is found all the same.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Set inside a namespace in which a test is, to its folder.
 const INSIDE: &str = "CDOC2_TESTS_NAMESPACE";
@@ -232,92 +230,4 @@ fn supported_readers(vendor: &str, product: &str, name: &str) -> String {
         added.insert_str(at, &format!("\n<string>{value}</string>"));
     }
     added
-}
-
-/// Reads `output` until a line contains `text`, and lets a thread read on, so that the program never has to wait.
-///
-/// # Panics
-/// The output ends, or that takes too long.
-pub fn wait_for_line(output: impl Read + Send + 'static, text: &str) -> String {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            // After the line was found nobody listens, and that is fine.
-            let _ = sender.send(line);
-        }
-    });
-    let deadline = Instant::now() + PATIENCE;
-    let mut said = Vec::new();
-    loop {
-        match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) if line.contains(text) => return line,
-            Ok(line) => said.push(line),
-            Err(_) => panic!("no line with {text:?}, but:\n{}", said.join("\n")),
-        }
-    }
-}
-
-/// Runs `command`, which must end in a minute, and gives what it said on both outputs.
-///
-/// # Panics
-/// It does not run, or not to an end.
-pub fn run(command: &mut Command) -> (ExitStatus, String) {
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let read = |mut output: Box<dyn Read + Send>| {
-        std::thread::spawn(move || {
-            let mut said = Vec::new();
-            output.read_to_end(&mut said).map(|_| said)
-        })
-    };
-    let stdout = read(Box::new(child.stdout.take().expect("a pipe")));
-    let stderr = read(Box::new(child.stderr.take().expect("a pipe")));
-    let deadline = Instant::now() + PATIENCE;
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("a child can be waited for") {
-            break status;
-        }
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("{command:?}: no end after {PATIENCE:?}");
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
-    let mut said = Vec::new();
-    for output in [stdout, stderr] {
-        said.extend(output.join().expect("the reader ends").expect("the output can be read"));
-    }
-    (status, String::from_utf8_lossy(&said).into_owned())
-}
-
-/// [`run`] for a command that must succeed.
-///
-/// # Panics
-/// It fails.
-pub fn succeeds(command: &mut Command) -> String {
-    let (status, said) = run(command);
-    assert!(status.success(), "{command:?}:\n{said}");
-    said
-}
-
-/// [`run`] for a command that must fail.
-///
-/// # Panics
-/// It succeeds.
-pub fn fails(command: &mut Command) -> String {
-    let (status, said) = run(command);
-    assert!(!status.success(), "{command:?} succeeded:\n{said}");
-    said
-}
-
-/// [`run`] for a command that must end with `code`.
-///
-/// # Panics
-/// It ends otherwise.
-#[track_caller]
-pub fn ends_with(code: i32, command: &mut Command) -> String {
-    let (status, said) = run(command);
-    assert_eq!(status.code(), Some(code), "{command:?}:\n{said}");
-    said
 }

@@ -11,7 +11,7 @@ use std::{fs, thread};
 
 use tempfile::TempDir;
 
-use crate::pcscd::succeeds;
+use crate::process::succeeds;
 
 /// Longest that the server may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::process::with_default_signals;
 use crate::program::cdoc2_server;
 
 /// Longest wait for what a server does by itself.
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The program, so that it does not outlive the thread that starts it.
 #[must_use]
 pub fn command() -> Command {
-    let mut command = Command::new("setpriv");
+    let mut command = with_default_signals("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(cdoc2_server());
     command
 }

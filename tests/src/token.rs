@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::pcscd::{Namespace, succeeds, wait_for_line};
+use crate::pcscd::Namespace;
+use crate::process::{succeeds, wait_for_line};
 use crate::program::token_sim;
 
 /// PIN1 of every token here.

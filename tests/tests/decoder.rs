@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use cdoc2_tests::process::ended;
 use cdoc2_tests::program::{cdoc2, folder, python};
 use cdoc2_tests::vectors::{File, cases, hex, sha256, vectors};
 use serde_json::{Value, json};
@@ -15,9 +16,9 @@ fn decode(container: &Path, unlock: &Value) -> (Value, Vec<File>) {
     decoder.arg("python/decode.py").arg(container).current_dir(folder()).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut decoder = decoder.spawn().unwrap();
     decoder.stdin.take().unwrap().write_all(unlock.to_string().as_bytes()).unwrap();
-    let output = decoder.wait_with_output().unwrap();
-    assert!(output.status.success(), "{} with {unlock}", container.display());
-    let mut answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (status, said) = ended(decoder);
+    assert!(status.success(), "{} with {unlock}", container.display());
+    let mut answer: Value = serde_json::from_str(&said).unwrap();
     let mut files: Vec<File> = serde_json::from_value(answer["files"].take()).unwrap();
     files.sort();
     (answer["recipients"].take(), files)

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use cdoc2_tests::desk::Desk;
-use cdoc2_tests::pcscd::{VPCD_PORT, fails, succeeds};
+use cdoc2_tests::pcscd::VPCD_PORT;
+use cdoc2_tests::process::{ended, fails, succeeds};
 use cdoc2_tests::token::{CODE, NAME, PIN1, PIN2, PUK, Token};
 
 /// OpenSC's PKCS#11 module, as its own tools find it.
@@ -349,7 +350,7 @@ impl TlsServer {
         ]);
         server.arg("-key").arg(&key).arg("-cert").arg(&certificate).arg("-CAfile").arg(client_ca);
         let mut program = server.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        cdoc2_tests::pcscd::wait_for_line(program.stdout.take().unwrap(), "ACCEPT");
+        cdoc2_tests::process::wait_for_line(program.stdout.take().unwrap(), "ACCEPT");
         Self { program, port }
     }
 }
@@ -380,8 +381,7 @@ fn mutual_tls_with_the_key_on_the_card() {
         s_client.arg("-CAfile").arg(desk.path("server.pem")).env("PKCS11_MODULE_PATH", library());
         let mut program = s_client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         program.stdin.take().unwrap().write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
-        let output = program.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let (_, said) = ended(program);
         has(&said, &["HTTP/1.0 200 ok", "Client certificate", CODE]);
 
         let mut curl = desk.client("curl");

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use cdoc2_tests::outcome::{self, for_every};
+use cdoc2_tests::process;
 use cdoc2_tests::program::cdoc2;
 use cdoc2_tests::vectors::{Case, Unlock, cases, unhex, vectors};
 
@@ -36,13 +37,12 @@ fn check(case: &Case) -> Result<(), String> {
 
 /// `inspect` takes no key: whatever the container, it prints JSON or refuses the format.
 fn check_inspect(case: &Case) -> Result<(), String> {
-    let output = Command::new(cdoc2()).arg("inspect").arg(case.container()).arg("--json").stdin(Stdio::null()).output().unwrap();
-    match output.status.code() {
-        Some(0) => {
-            serde_json::from_slice::<serde_json::Value>(&output.stdout).map(|_| ()).map_err(|error| format!("inspect: {error}"))
-        }
+    let mut inspect = Command::new(cdoc2());
+    let (status, said) = process::run(inspect.arg("inspect").arg(case.container()).arg("--json").stdin(Stdio::null()));
+    match status.code() {
+        Some(0) => serde_json::from_str::<serde_json::Value>(&said).map(|_| ()).map_err(|error| format!("inspect: {error}")),
         Some(3) => Ok(()),
-        other => Err(format!("inspect: exit code {other:?}: {}", String::from_utf8_lossy(&output.stderr))),
+        other => Err(format!("inspect: exit code {other:?}: {said}")),
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use cdoc2_tests::capsule_server::{Capsule, Installation};
 use cdoc2_tests::pki::{Kind, key_pem};
+use cdoc2_tests::process::{ends_with, fails, run};
 use cdoc2_tests::program::cdoc2_server;
 
 /// A file, an address or the database cannot be used.
@@ -68,10 +69,9 @@ fn a_wrong_configuration_is_told_by_key() {
         site.set(section);
         assert_fails(&site, CONFIGURATION, &[word, "cdoc2-server.toml"]);
     }
-    let output = Command::new(cdoc2_server()).args(["capsule", "--config", "/nonexistent/cdoc2.toml"]).output().expect("it runs");
-    assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("/nonexistent/cdoc2.toml"));
-    assert_eq!(Command::new(cdoc2_server()).arg("capsules").output().expect("it runs").status.code(), Some(2));
+    let said = fails(Command::new(cdoc2_server()).args(["capsule", "--config", "/nonexistent/cdoc2.toml"]));
+    assert!(said.contains("/nonexistent/cdoc2.toml"), "{said}");
+    ends_with(2, Command::new(cdoc2_server()).arg("capsules"));
 }
 
 #[test]
@@ -79,8 +79,7 @@ fn a_sound_configuration_is_said_to_be_sound() {
     let site = Installation::with_sqlite();
     drop(site.start());
     let config = site.path().join("cdoc2-server.toml");
-    let check =
-        || Command::new(cdoc2_server()).args(["check-config", "--config"]).arg(&config).output().expect("it runs").status.code();
+    let check = || run(Command::new(cdoc2_server()).args(["check-config", "--config"]).arg(&config)).0.code();
     assert_eq!(check(), Some(0));
     fs::remove_file(site.path().join("server.key")).expect("the file is there");
     assert_eq!(check(), UNUSABLE);

@@ -6,7 +6,8 @@ use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
 use cdoc2_tests::desk::{Desk, Reader};
-use cdoc2_tests::pcscd::{Namespace, succeeds};
+use cdoc2_tests::pcscd::Namespace;
+use cdoc2_tests::process::{self, succeeds};
 use cdoc2_tests::token::PIN1;
 use pcsc::{Card, Context, Disposition, Protocols, Scope, ShareMode};
 use token_proto::{PinRef, Profile, aid, esteid};
@@ -40,9 +41,8 @@ fn started(mut command: Command) -> Child {
 /// What a program that must end with `code` said.
 #[track_caller]
 fn ended(program: Child, code: i32) -> String {
-    let output = program.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{said}");
+    let (status, said) = process::ended(program);
+    assert_eq!(status.code(), Some(code), "{said}");
     said
 }
 

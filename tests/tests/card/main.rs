@@ -8,7 +8,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cdoc2_tests::desk::Desk;
-use cdoc2_tests::pcscd::{VPCD_PORT, ends_with, succeeds};
+use cdoc2_tests::pcscd::VPCD_PORT;
+use cdoc2_tests::process::{ends_with, succeeds};
 use cdoc2_tests::program::cdoc2;
 use cdoc2_tests::token::{NAME, PIN1, PUK, Token};
 use profile_only::ProfileOnly;

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use cdoc2_server::config;
 use cdoc2_server::store::{self, Error};
-use cdoc2_tests::pcscd::succeeds;
 use cdoc2_tests::postgresql::{Postgresql, give};
+use cdoc2_tests::process::succeeds;
 
 use crate::place::{Load, capsule, id, moment, postgresql, run, server};
 

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use cdoc2_testbed::card::PIN1;
 use cdoc2_testbed::{Holder, Options, PersonalCode, Testbed};
+use cdoc2_tests::process;
 use cdoc2_tests::program::cdoc2;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -99,7 +100,7 @@ impl Folder {
     /// Ends with this code, and tells what was said.
     #[track_caller]
     pub(crate) fn ends(&self, code: i32, words: &str) -> String {
-        run_to(code, &mut self.command(words))
+        process::ends_with(code, &mut self.command(words))
     }
 
     /// Fails with this code, says these things, and leaves nothing behind.
@@ -120,7 +121,7 @@ impl Folder {
     #[track_caller]
     fn command_fails(&self, code: i32, command: &mut Command, says: &[&str]) {
         let before = self.listing();
-        let said = run_to(code, command);
+        let said = process::ends_with(code, command);
         for text in says {
             assert!(said.contains(text), "no {text:?} in:\n{said}");
         }
@@ -149,23 +150,13 @@ impl Folder {
 
     /// What `cdoc2 inspect` tells about the records of the container at `name`.
     pub(crate) fn records(&self, name: &str) -> Vec<Value> {
-        let output = self.command(&format!("inspect --json {name}")).output().unwrap();
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let report: Value = serde_json::from_str(&self.done(&format!("inspect --json {name}"))).unwrap();
         report["records"].as_array().unwrap_or_else(|| panic!("no records in {report}")).clone()
     }
 
     fn listing(&self) -> BTreeSet<PathBuf> {
         fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
     }
-}
-
-/// Runs `command` until it ends with this code; what was said.
-#[track_caller]
-fn run_to(code: i32, command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
-    assert_eq!(output.status.code(), Some(code), "{command:?}:\n{said}");
-    said
 }
 
 /// The same octets each time, none of which follows from those before.
@@ -264,8 +255,8 @@ pub(crate) fn has_unfit_files(folder: &Folder, options: &str) {
         [("absent", "absent"), ("a.txt other/a.txt", "a.txt"), ("a\u{202E}txt.exe", "name"), ("/dev/null", "/dev/null")]
     {
         let words = format!("encrypt -o out.cdoc2 {options} {files}");
-        let before = folder.command(&words).output().unwrap();
-        assert!(matches!(before.status.code(), Some(2 | 7 | 9)), "{before:?}");
-        folder.fails(before.status.code().unwrap(), &words, &[says]);
+        let (status, said) = process::run(&mut folder.command(&words));
+        assert!(matches!(status.code(), Some(2 | 7 | 9)), "{said}");
+        folder.fails(status.code().unwrap(), &words, &[says]);
     }
 }

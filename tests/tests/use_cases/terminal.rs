@@ -1,7 +1,6 @@
 //! Somebody at a terminal: a pseudo-terminal with a shell on it that runs the command.
 
-use std::process::Command;
-
+use cdoc2_tests::process::with_default_signals;
 use cdoc2_tests::program::cdoc2;
 use rexpect::session::{PtySession, spawn_command};
 
@@ -15,7 +14,7 @@ pub(crate) struct Terminal(PtySession);
 impl Terminal {
     /// Runs `cdoc2` with these words in the folder; its exit code is told after "ended with".
     pub(crate) fn new(folder: &Folder, words: &str) -> Self {
-        let mut command = Command::new("bash");
+        let mut command = with_default_signals("bash");
         command.args(["-c", &format!("stty echo; '{}' {words}; echo \"ended with $?.\"", cdoc2().display())]);
         folder.prepare(&mut command);
         command.env("TERM", "xterm");

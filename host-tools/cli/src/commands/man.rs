@@ -91,7 +91,11 @@ fn main_sections(page: &mut Roff) {
     for (code, meaning) in exit::CODES {
         item(page, &code.to_string(), meaning);
     }
-    item(page, "128 + N", "the program was ended by signal N (as a shell shows it); nothing is left behind");
+    item(
+        page,
+        "128 + N",
+        "the program was ended by signal N (as a shell shows it); nothing is left behind. What is ignored when it begins, as after nohup(1), it ignores",
+    );
     code(page, "EXAMPLES", examples::MAIN);
 }
 

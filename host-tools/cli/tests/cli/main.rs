@@ -1,5 +1,6 @@
 //! The program as its users meet it: through arguments, pipes, files, signals and a terminal.
 
+mod child;
 mod crafted;
 mod decrypt;
 mod encrypt;

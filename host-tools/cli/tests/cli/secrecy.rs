@@ -211,13 +211,12 @@ fn no_output_about_shares_holds_a_secret() {
 fn core_dumps_are_off() {
     let sandbox = Sandbox::with_secret();
     // It waits for the rest of its standard input.
-    let mut child = sandbox.cdoc2("encrypt --name x -r secret:s:s -").start();
+    let child = sandbox.cdoc2("encrypt --name x -r secret:s:s -").start();
     let limits = || std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap_or_default();
     let is_off = |limits: &str| {
         let line = limits.lines().find(|line| line.starts_with("Max core file size"));
         line.is_some_and(|line| line.split_whitespace().skip(4).take(2).eq(["0", "0"]))
     };
     crate::support::wait_until("limit on core dumps", || is_off(&limits()));
-    drop(child.stdin.take());
-    child.wait().unwrap();
+    child.end();
 }

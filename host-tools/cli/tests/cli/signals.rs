@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Child;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
+use crate::child::{self, Running};
 use crate::support::{Sandbox, wait_until};
 
 /// Octets of a file that takes long enough to be interrupted, and no space on the disk.
@@ -17,9 +17,9 @@ fn is_at_work(sandbox: &Sandbox) -> bool {
 }
 
 #[track_caller]
-fn dies_of(mut child: Child, signal: Signal) {
-    kill_process(Pid::from_child(&child), signal).unwrap();
-    assert_eq!(child.wait().unwrap().signal(), Some(signal.as_raw()));
+fn dies_of(child: Running, signal: Signal) {
+    child.signal(signal);
+    assert_eq!(child.end().status.signal(), Some(signal.as_raw()));
 }
 
 #[test]
@@ -50,24 +50,23 @@ fn interrupted_decryption_leaves_nothing() {
     }
 }
 
+/// As nohup(1) has it, and a shell of what it starts in the background.
 #[test]
 fn ignored_signals_stay_ignored() {
     let sandbox = Sandbox::with_secret();
-    let child = std::process::Command::new("nohup")
-        .args([crate::support::CDOC2, "encrypt", "--name", "x", "-o", "out.cdoc2", "-r", "secret:s:s", "-"])
-        .current_dir(sandbox.folder())
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn();
-    let mut child = child.unwrap();
+    let arguments = [crate::support::CDOC2, "encrypt", "--name", "x", "-o", "out.cdoc2", "-r", "secret:s:s", "-"];
+    let mut command = child::command("env");
+    command.arg("--ignore-signal=HUP,INT").args(arguments).current_dir(sandbox.folder());
+    let child = Running::start(&mut command);
     let status = || std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
     // The signals that it catches show that it has begun.
     wait_until("signal handlers", || {
         status().lines().any(|line| line.starts_with("SigCgt:") && !line.ends_with("0000000000000000"))
     });
-    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
-    drop(child.stdin.take());
-    assert!(child.wait().unwrap().success());
+    for signal in [Signal::HUP, Signal::INT] {
+        child.signal(signal);
+    }
+    let output = child.end();
+    assert!(output.status.success(), "{output:?}");
     assert!(sandbox.path("out.cdoc2").exists());
 }

@@ -5,10 +5,12 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::child::{self, Running};
 
 /// The program under test.
 pub(crate) const CDOC2: &str = env!("CARGO_BIN_EXE_cdoc2");
@@ -110,9 +112,8 @@ impl Sandbox {
 
     pub(crate) fn cdoc2_with(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Invocation {
         // In a session of its own, so that it has no terminal to ask at, wherever the tests were started.
-        // And with signals as they are by default: what was started in the background of a script ignores some, and keeps ignoring them.
-        let mut command = Command::new("env");
-        command.args(["--default-signal", "setsid", CDOC2]).args(arguments).current_dir(&self.folder);
+        let mut command = child::command("setsid");
+        command.arg(CDOC2).args(arguments).current_dir(&self.folder);
         for variable in VARIABLES {
             command.env_remove(variable);
         }
@@ -129,8 +130,8 @@ impl Sandbox {
     pub(crate) fn shell(&self, line: &str) -> Run {
         let mut path = std::env::split_paths(&std::env::var_os("PATH").expect("PATH")).collect::<Vec<_>>();
         path.insert(0, Path::new(CDOC2).parent().expect("a folder").to_owned());
-        let mut command = Command::new("env");
-        command.args(["--default-signal", "setsid", "bash", "-o", "pipefail", "-c", line]).current_dir(&self.folder);
+        let mut command = child::command("setsid");
+        command.args(["bash", "-o", "pipefail", "-c", line]).current_dir(&self.folder);
         command.env("PATH", std::env::join_paths(path).expect("PATH"));
         command.env("XDG_CONFIG_HOME", self.path("configuration"));
         Invocation { command, input: Vec::new() }.run()
@@ -150,8 +151,7 @@ impl Sandbox {
 
     /// Runs openssl(1).
     pub(crate) fn openssl(&self, arguments: &str) {
-        let output = Command::new("openssl").args(arguments.split_whitespace()).current_dir(&self.folder).output();
-        let output = output.expect("openssl, which these tests need (apt-get install openssl)");
+        let output = Running::start(child::command("openssl").args(arguments.split_whitespace()).current_dir(&self.folder)).end();
         assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
@@ -177,19 +177,19 @@ impl Invocation {
     pub(crate) fn run(self) -> Run {
         let Self { command, input } = self;
         let mut child = Self { command, input: Vec::new() }.start();
-        let mut stdin = child.stdin.take().expect("a pipe");
+        let mut stdin = child.input();
         let writer = std::thread::spawn(move || {
             // Who does not read it closes the pipe.
             let _ = stdin.write_all(&input);
         });
-        let output = child.wait_with_output().expect("output");
+        let output = child.end();
         writer.join().expect("a writer");
         Run(output)
     }
 
-    /// Starts it, all its streams being pipes.
-    pub(crate) fn start(mut self) -> Child {
-        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program")
+    /// Starts it.
+    pub(crate) fn start(mut self) -> Running {
+        Running::start(&mut self.command)
     }
 }
 

@@ -1,14 +1,13 @@
 //! Questions at a terminal: a pseudo-terminal with a shell on it, as a person has.
 
 use std::path::Path;
-use std::process::Command;
 
 use cdoc2_testbed::phone::smart_id::Behaviour;
 use cdoc2_testbed::{Holder, Options, PersonalCode, Testbed};
 use rexpect::session::{PtySession, spawn_command};
 
 use crate::support::{CDOC2, OLD_PASSWORD, PASSWORD, Sandbox, VARIABLES, says, wait_until};
-use crate::{crafted, sign_in};
+use crate::{child, crafted, sign_in};
 
 /// Milliseconds for what must appear.
 const PATIENCE: u64 = 60_000;
@@ -18,9 +17,8 @@ fn shell(sandbox: &Sandbox, line: &str) -> PtySession {
     // The trap keeps the shell alive when Ctrl-C ends the program.
     let script =
         format!("trap : INT; stty echo; {line}; echo \"code $?\"; stty -a | grep -o -w -e -*echo; echo files: $(ls -A); echo end");
-    // Signals as they are by default, wherever the tests were started.
-    let mut command = Command::new("env");
-    command.args(["--default-signal", "bash", "-c", &script]).current_dir(sandbox.folder()).env("TERM", "xterm");
+    let mut command = child::command("bash");
+    command.args(["-c", &script]).current_dir(sandbox.folder()).env("TERM", "xterm");
     for variable in VARIABLES {
         command.env_remove(variable);
     }

@@ -1,46 +1,26 @@
 //! `cdoc2 testbed up`, from its start to the signal that ends it.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 use cdoc2_testbed::card::PIN1;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::support::Sandbox;
-
-/// A test bed, killed at the latest when a test fails.
-pub(crate) struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::child::{self, Running};
+use crate::support::{CDOC2, Sandbox};
 
 /// Starts it in `parent`, where its temporary folders are too; what it printed, up to "ready".
 pub(crate) fn up(parent: &Path, arguments: &[&str]) -> (Running, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cdoc2"));
-    command.args(["testbed", "up"]).args(arguments).current_dir(parent).env("TMPDIR", parent).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let out = BufReader::new(child.stdout.take().unwrap());
-    let running = Running(child);
-    let mut text = String::new();
-    for line in out.lines() {
-        let line = line.unwrap();
-        if line == "ready" {
-            return (running, text);
-        }
-        text += &(line + "\n");
-    }
-    panic!("it is not ready: {text}");
+    let mut command = child::command(CDOC2);
+    command.args(["testbed", "up"]).args(arguments).current_dir(parent).env("TMPDIR", parent);
+    let mut running = Running::start(&mut command);
+    let text = running.until_line("ready");
+    (running, text)
 }
 
-pub(crate) fn end(mut running: Running, signal: Signal) -> Option<i32> {
-    kill_process(Pid::from_child(&running.0), signal).unwrap();
-    running.0.wait().unwrap().code()
+pub(crate) fn end(running: Running, signal: Signal) -> Option<i32> {
+    running.signal(signal);
+    running.end().status.code()
 }
 
 /// Processes whose command line names `folder`.
@@ -72,6 +52,16 @@ fn signal_ends_it_and_nothing_is_left() {
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
         assert_eq!(processes(parent.path()), [""; 0]);
     }
+}
+
+/// As where a script has started the tests in the background: a child that ignored the signal, too, would never end.
+#[test]
+fn signal_ends_it_where_the_tests_ignore_it() {
+    let mut command = child::command("env");
+    command.args(["--ignore-signal=HUP,INT,QUIT,TERM"]).arg(std::env::current_exe().unwrap());
+    let output = Running::start(command.args(["--exact", "testbed::signal_ends_it_and_nothing_is_left"])).end();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
 /// By what the line about each of them says. The organisation's key is for encryption alone, and so no server can know it by TLS.
@@ -135,8 +125,7 @@ fn named_folder_stays_and_is_not_taken_again() {
     assert!(text.contains("none: the test bed was started without"), "{text}");
     assert_eq!(end(running, Signal::INT), Some(0));
     assert!(folder.join("config.toml").exists() && folder.join("60001017727.token").exists());
-    let mut again = Command::new(env!("CARGO_BIN_EXE_cdoc2"));
-    let output = again.args(["testbed", "up", "--folder", name]).output().unwrap();
+    let output = Running::start(child::command(CDOC2).args(["testbed", "up", "--folder", name])).end();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("the folder is not empty"));
 }

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::support::{PASSWORD, Run, Sandbox, says};
 
@@ -206,8 +206,8 @@ fn signal_pulls_a_simulated_token_out_in_order() {
         // Power, and the question for the answer to reset: messages of one octet each.
         reader.write_all(b"\x00\x01\x01\x00\x01\x04").unwrap();
         reader.read_exact(&mut [0; 2]).unwrap();
-        kill_process(Pid::from_child(&child), signal).unwrap();
-        let output = child.wait_with_output().unwrap();
+        child.signal(signal);
+        let output = child.end();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{said}");
         assert!(said.ends_with("   power off\n"), "{said}");
