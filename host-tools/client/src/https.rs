@@ -3,6 +3,7 @@
 //! Capsule servers, shares servers and policy services are all asked this way: TLS 1.3 with [pinned certificates](crate::tls), no redirection,
 //! bounded times and answers.
 
+mod busy;
 mod error;
 
 use std::error::Error as StdError;
@@ -13,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use cdoc2_api::expiry::{self, ExpiryTime};
 use reqwest::blocking::{Client, RequestBuilder};
-use reqwest::header::{ACCEPT, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, HeaderMap, LOCATION};
 use reqwest::{StatusCode, Url, redirect};
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::CertificateDer;
@@ -21,6 +22,8 @@ use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
 use crate::tls::{self, NotPinned, Pins};
 
+use busy::Patience;
+pub(crate) use busy::{Again, pause};
 pub use error::{CertificateRefusal, Error};
 
 /// Octets of the longest answer that is read: a capsule with two fields of 2100 octets in base64 is a tenth of it.
@@ -36,11 +39,14 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For everything.
     pub total: Duration,
+    /// For all the pauses together in which it is waited for, because it says that it is too busy.
+    pub busy: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(15), total: Duration::from_secs(30) }
+        // A header has room for some 3000 recipients, and servers take some 50 requests a second.
+        Self { connect: Duration::from_secs(15), total: Duration::from_secs(30), busy: Duration::from_secs(60) }
     }
 }
 
@@ -50,6 +56,7 @@ pub(crate) struct Http {
     client: Client,
     host: String,
     pins: Arc<Pins>,
+    patience: Patience,
 }
 
 /// An answer that was read.
@@ -81,7 +88,8 @@ impl Http {
             .timeout(timeouts.total)
             .user_agent(concat!("cdoc2/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Self { client: client.map_err(|error| Error::Internal(error.to_string()))?, host: host(url), pins })
+        let client = client.map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(Self { client, host: host(url), pins, patience: Patience::new(timeouts.busy) })
     }
 
     /// Until when the certificate is valid that the server has shown, if it was taken.
@@ -213,8 +221,9 @@ impl Answer {
         id.ok_or(WRONG)?.parse().map_err(|_| WRONG)
     }
 
+    /// When the server wants to be asked again, if it says so.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        self.headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+        busy::retry_after(&self.headers)
     }
 
     /// The server's own words: `error` or `message` of a small JSON, or a line of plain text; shortened, and nothing in them that a terminal

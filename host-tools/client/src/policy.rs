@@ -16,7 +16,7 @@ use reqwest::header::ACCEPT;
 use serde::Deserialize;
 
 use crate::config::{Expires, Policy};
-use crate::https::{Error, Http, Timeouts};
+use crate::https::{Again, Error, Http, Timeouts, pause};
 
 #[derive(Deserialize)]
 struct Document {
@@ -30,7 +30,8 @@ struct Document {
 /// It cannot be had, or is not sound.
 pub fn ask(policy: &Policy, timeouts: Timeouts) -> Result<Expires, Error> {
     let http = Http::new(&policy.url, &policy.authorities, None, timeouts)?;
-    let answer = http.send(|client| client.get(policy.url.clone()).header(ACCEPT, "application/json"))?;
+    let answer =
+        http.send_patiently(Again::Repeatable, pause, |client| client.get(policy.url.clone()).header(ACCEPT, "application/json"))?;
     answer.expect(StatusCode::OK)?;
     parse(&answer.body)
 }

@@ -7,7 +7,7 @@ use cdoc2_testbed::content::{Document, person};
 
 use crate::http::day;
 use crate::impostor::Impostor;
-use crate::scene::{JAAN, MARI, Scene, code, has_unfit_files, holder, more_than_a_header};
+use crate::scene::{JAAN, MARI, Scene, code, has_unfit_files, holder, more_than_a_header, write_recipients};
 
 #[test]
 fn uc_client_01_encrypt_for_security_token() {
@@ -149,6 +149,21 @@ fn uc_client_01_9a_server_does_not_take_it() {
         scene.fails(code::NETWORK, &format!("encrypt -o out.cdoc2 --config impostor.toml -r token:{reader} a.txt"), &["impostor"]);
         assert!(impostor.requests() >= 1);
     }
+}
+
+/// More recipients than the server takes at once from one address.
+#[test]
+fn uc_client_01_9a_server_that_is_busy_is_waited_for() {
+    let scene = Scene::with(cdoc2_testbed::Options {
+        ldap: false,
+        configure_server: Box::new(|config| (config.limits.requests_per_second, config.limits.request_burst) = (10, 50)),
+        ..Default::default()
+    });
+    write_recipients(&scene, "recipients", 150, "key");
+    let said = scene.done("encrypt -o in.cdoc2 -R recipients a.txt");
+    assert!(said.contains("\"testbed\" is busy, and is waited for"), "{said}");
+    let records = scene.records("in.cdoc2");
+    assert_eq!(records.iter().filter(|record| record["server_id"] == "testbed").count(), 150);
 }
 
 #[test]

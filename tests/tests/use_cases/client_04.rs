@@ -212,7 +212,7 @@ fn uc_client_04_12a_is_offered_to_try_again() {
     assert!(seen.contains("ended with 0"), "{seen}");
 
     // a server that has too much to do says so
-    signing.arms[1].relay.behave(|_| answer(503, &[("retry-after", "2")], "{}"));
+    signing.arms[1].relay.behave(|_| answer(503, &[("retry-after", "3600")], "{}"));
     signing.fails(code::NETWORK, &format!("decrypt in.cdoc2 -o other {card}"), &["try again"]);
 }
 

@@ -228,9 +228,14 @@ impl Scene {
 /// Writes a file of more recipients than a header has room for.
 pub(crate) fn more_than_a_header(folder: &Folder, name: &str) {
     // Labels are the names of files, in which every letter that is not of ASCII takes six octets.
+    write_recipients(folder, name, 1200, &"õ".repeat(120));
+}
+
+/// Writes a file of `count` recipients, whose labels begin with `label`.
+pub(crate) fn write_recipients(folder: &Folder, name: &str, count: u32, label: &str) {
     let mut recipients = String::new();
-    for index in 0..1200 {
-        let file = format!("{}{index}", "õ".repeat(120));
+    for index in 0..count {
+        let file = format!("{label}{index}");
         let key = p384::SecretKey::from_slice(&scalar(index)).unwrap().public_key();
         folder.write(&file, p384::pkcs8::EncodePublicKey::to_public_key_pem(&key, p384::pkcs8::LineEnding::LF).unwrap());
         writeln!(recipients, "pubkey:{file}").unwrap();

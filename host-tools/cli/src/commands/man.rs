@@ -316,7 +316,8 @@ const SERVERS: &[&str] = &[
      expires in the configuration, or as long as the server likes; and no longer than the recipient's certificate is valid.",
     "A server is the one that is meant if it shows a pinned certificate, or one for its name that was issued by a pinned authority, over TLS \
      1.3. The authorities of the system are not asked. A proxy that HTTPS_PROXY names is used, except for what NO_PROXY lists.",
-    "Network and servers have the exit status 10.",
+    "A server that is too busy says so (status 429, or 503 with Retry-After) and is asked again when it wants to be, for a minute in all; of a ticket of \
+     shares servers, which works once, that is so after 429 alone. Network and servers have the exit status 10.",
 ];
 
 const SERVER_KEYS: &[(&str, &str)] = &[

@@ -7,6 +7,7 @@ use std::thread;
 use cdoc2_api::capsule::PATH;
 use cdoc2_api::{Capsule, CapsuleType, TransactionId};
 use reqwest::StatusCode;
+use reqwest::blocking::Client;
 use reqwest::header::ACCEPT;
 use rustls::client::ResolvesClientCert;
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
@@ -15,7 +16,7 @@ use rustls::{SignatureAlgorithm, SignatureScheme};
 use super::Error;
 use super::authenticate::{Credentials, Failure};
 use crate::config::Server;
-use crate::https::{self, Http, Timeouts, below};
+use crate::https::{self, Again, Http, Timeouts, below, pause};
 
 /// What the thread of the request says to the one that holds the key.
 #[derive(Debug)]
@@ -68,7 +69,8 @@ fn serve<E>(
 fn get(server: &Server, id: &TransactionId, identity: Arc<Remote>, timeouts: Timeouts) -> Result<Capsule, Error> {
     let http = Http::new(&server.recipient_url, &server.certificates, Some(identity), timeouts)?;
     let url = below(&server.recipient_url, &format!("{PATH}/{id}"));
-    let answer = http.send(|client| client.get(url).header(ACCEPT, "application/json"))?;
+    let get = |client: &Client| client.get(url.clone()).header(ACCEPT, "application/json");
+    let answer = http.send_patiently(Again::Repeatable, pause, get)?;
     answer.expect(StatusCode::OK).map_err(|error| match error {
         https::Error::NotFound => Error::NotFound,
         error => error.into(),

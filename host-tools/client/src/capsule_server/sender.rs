@@ -1,6 +1,6 @@
 //! The sender's side: capsules are put on a server (UC.KTS.01).
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use cdoc2::core::Curve;
 use cdoc2::keys::PublicKey;
@@ -9,11 +9,12 @@ use cdoc2_api::capsule::{MAX_FIELD_LEN, PATH};
 use cdoc2_api::expiry::HEADER;
 use cdoc2_api::{Capsule, CapsuleType, ExpiryTime, TransactionId};
 use reqwest::StatusCode;
+use reqwest::blocking::Client;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 
 use super::Error;
 use crate::config::Server;
-use crate::https::{self, Http, Timeouts, below};
+use crate::https::{self, Again, Http, Timeouts, below, pause};
 
 /// The kind of capsule that a server keeps for `key`.
 pub(crate) fn capsule_type(key: &PublicKey) -> CapsuleType {
@@ -27,6 +28,9 @@ pub(crate) fn capsule_type(key: &PublicKey) -> CapsuleType {
     }
 }
 
+/// Waiting that a person notices.
+const SAY_AFTER: Duration = Duration::from_secs(3);
+
 /// Puts capsules on one server.
 #[derive(Debug)]
 pub struct Sender<'s, W> {
@@ -34,6 +38,9 @@ pub struct Sender<'s, W> {
     http: Http,
     expiry: Option<ExpiryTime>,
     warn: W,
+    /// For how long the server was waited for, and whether that was said.
+    waited: Duration,
+    is_said: bool,
 }
 
 impl<'s, W: FnMut(&str)> Sender<'s, W> {
@@ -43,7 +50,7 @@ impl<'s, W: FnMut(&str)> Sender<'s, W> {
     /// No client can be made. Nothing is sent yet.
     pub fn new(server: &'s Server, expiry: Option<ExpiryTime>, timeouts: Timeouts, warn: W) -> Result<Self, Error> {
         let http = Http::new(&server.sender_url, &server.certificates, None, timeouts)?;
-        Ok(Self { server, http, expiry, warn })
+        Ok(Self { server, http, expiry, warn, waited: Duration::ZERO, is_said: false })
     }
 
     fn refusal(&self, recipient: &Recipient) -> Option<Error> {
@@ -81,13 +88,23 @@ impl<'s, W: FnMut(&str)> Sender<'s, W> {
         let body = serde_json::to_vec(&body).map_err(|error| https::Error::Internal(error.to_string()))?;
         let url = below(&self.server.sender_url, PATH);
         let wanted = self.expiry_for(recipient);
-        let answer = self.http.send(|client| {
+        let post = |client: &Client| {
             let request = client.post(url.clone()).header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json");
             match wanted {
-                Some(expiry) => request.header(HEADER, expiry.to_string()).body(body),
-                None => request.body(body),
+                Some(expiry) => request.header(HEADER, expiry.to_string()).body(body.clone()),
+                None => request.body(body.clone()),
             }
-        })?;
+        };
+        let wait = |time| {
+            self.waited += time;
+            if !self.is_said && self.waited >= SAY_AFTER {
+                self.is_said = true;
+                (self.warn)(&format!("the capsule server \"{}\" is busy, and is waited for", self.server.id));
+            }
+            pause(time)
+        };
+        // A capsule that the server has taken all the same, or puts there twice, is one whose id nobody knows: it opens nothing, and expires.
+        let answer = self.http.send_patiently(Again::Repeatable, wait, post)?;
         answer.expect(StatusCode::CREATED)?;
         let transaction_id: TransactionId = answer.created(&self.server.sender_url, PATH)?;
         let expiry = answer.expiry()?;

@@ -1,12 +1,14 @@
 //! The recipient's requests: nonces and shares, from all servers at once (UC.KTS.07).
 
 use std::convert::Infallible;
+use std::sync::atomic::AtomicBool;
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use cdoc2::core::key::{KEY_LEN, KeyShare};
 use cdoc2_api::share::{CERTIFICATE_HEADER, NONCE_PATH, PATH, TICKET_HEADER, TOKEN_HEADER};
 use cdoc2_api::{KeyShare as Answered, Nonce, NonceResponse, RecipientId, ShareId};
 use reqwest::StatusCode;
+use reqwest::blocking::Client;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use zeroize::Zeroizing;
 
@@ -14,7 +16,7 @@ use super::record::Place;
 use super::{Error, Reason};
 use crate::auth::Interaction;
 use crate::config::{SharesInterface, SharesServer};
-use crate::https::{self, Http, Timeouts, below};
+use crate::https::{self, Again, Http, Timeouts, below};
 use crate::parallel::{self, Job, Stopped};
 
 const JSON: &str = "application/json";
@@ -37,7 +39,7 @@ struct Request {
 pub(super) fn nonces(places: &[Place<'_>], timeouts: Timeouts, interaction: &mut dyn Interaction) -> Result<Vec<Nonce>, Error> {
     let jobs = places.iter().map(|place| {
         let request = Request::new(place, timeouts);
-        Box::new(move || request.nonce()) as Job<_>
+        Box::new(move |is_over: &AtomicBool| request.nonce(is_over)) as Job<_>
     });
     from_all(places, jobs.collect(), interaction)
 }
@@ -52,7 +54,7 @@ pub(super) fn shares(
 ) -> Result<Vec<KeyShare>, Error> {
     let jobs = places.iter().zip(credentials).map(|(place, credentials)| {
         let (request, recipient) = (Request::new(place, timeouts), recipient.clone());
-        Box::new(move || request.share(&recipient, &credentials)) as Job<_>
+        Box::new(move |is_over: &AtomicBool| request.share(&recipient, &credentials, is_over)) as Job<_>
     });
     from_all(places, jobs.collect(), interaction)
 }
@@ -98,10 +100,12 @@ impl Request {
         Ok(Http::new(&self.server.url, &self.server.certificates, None, self.timeouts)?)
     }
 
-    fn nonce(&self) -> Result<Nonce, Reason> {
+    fn nonce(&self, is_over: &AtomicBool) -> Result<Nonce, Reason> {
         let url = below(&self.server.url, &format!("{PATH}/{}{NONCE_PATH}", self.share_id));
         // "Always empty", and JSON all the same.
-        let answer = self.http()?.send(|client| client.post(url).header(CONTENT_TYPE, JSON).header(ACCEPT, JSON).body(""))?;
+        let post = |client: &Client| client.post(url.clone()).header(CONTENT_TYPE, JSON).header(ACCEPT, JSON).body("");
+        // A nonce that was given all the same is never used, and lapses.
+        let answer = self.http()?.send_patiently(Again::Repeatable, |time| parallel::pause(time, is_over), post)?;
         match answer.status {
             StatusCode::NOT_FOUND => return Err(Reason::Missing),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(Reason::NoSession),
@@ -112,7 +116,7 @@ impl Request {
         Ok(response.nonce)
     }
 
-    fn share(&self, recipient: &RecipientId, credentials: &Credentials) -> Result<KeyShare, Reason> {
+    fn share(&self, recipient: &RecipientId, credentials: &Credentials, is_over: &AtomicBool) -> Result<KeyShare, Reason> {
         let url = below(&self.server.url, &format!("{PATH}/{}", self.share_id));
         let header = match self.server.interface {
             SharesInterface::Token => TOKEN_HEADER,
@@ -120,9 +124,13 @@ impl Request {
         };
         let ticket = secret(&credentials.ticket)?;
         let certificate = secret(&certificate(self.server.interface, &credentials.certificate))?;
-        let mut answer = self
-            .http()?
-            .send(|client| client.get(url).header(ACCEPT, JSON).header(header, ticket).header(CERTIFICATE_HEADER, certificate))?;
+        let get = |client: &Client| {
+            let request = client.get(url.clone()).header(ACCEPT, JSON);
+            request.header(header, ticket.clone()).header(CERTIFICATE_HEADER, certificate.clone())
+        };
+        // A ticket works once. A server that has looked at it, and failed then, may have used up its nonce: what it would say to the same ticket
+        // means something else.
+        let mut answer = self.http()?.send_patiently(Again::Unseen, |time| parallel::pause(time, is_over), get)?;
         let body = Zeroizing::new(std::mem::take(&mut answer.body));
         match answer.status {
             // The share was there when the nonce was given: what is told as "not found" now is that somebody is not let at it.

@@ -10,11 +10,13 @@ use cdoc2_api::expiry::HEADER;
 use cdoc2_api::share::PATH;
 use cdoc2_api::{ExpiryTime, KeyShare, RecipientId, Share, ShareId};
 use reqwest::StatusCode;
+use reqwest::blocking::Client as HttpClient;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 
 use super::Reason;
 use crate::config::{SharesServer, SharesSet};
-use crate::https::{self, Http, Timeouts, below};
+use crate::https::{self, Again, Http, Timeouts, below};
+use crate::parallel;
 
 /// Puts shares on the servers of one set.
 #[derive(Debug)]
@@ -94,21 +96,23 @@ impl Client<'_> {
             let recipient = key.recipient_id.parse().map_err(|error| failed(Reason::Recipient(error)))?;
             let octets = key.shares.get(index).map(|share| share.expose().to_vec()).unwrap_or_default();
             let share = Share::new(octets).map_err(|error| failed(https::Error::Internal(error.to_string()).into()))?;
-            kept.push(self.put(&KeyShare { share, recipient }, expiry).map_err(failed)?);
+            kept.push(self.put(&KeyShare { share, recipient }, expiry, has_failed).map_err(failed)?);
         }
         Ok(kept)
     }
 
-    fn put(&self, share: &KeyShare, expiry: Option<ExpiryTime>) -> Result<Kept, Reason> {
+    fn put(&self, share: &KeyShare, expiry: Option<ExpiryTime>, has_failed: &AtomicBool) -> Result<Kept, Reason> {
         let body = serde_json::to_vec(share).map_err(|error| https::Error::Internal(error.to_string()))?;
         let url = below(&self.server.url, PATH);
-        let answer = self.http.send(|client| {
-            let request = client.post(url).header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json");
+        let post = |client: &HttpClient| {
+            let request = client.post(url.clone()).header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json");
             match expiry {
-                Some(expiry) => request.header(HEADER, expiry.to_string()).body(body),
-                None => request.body(body),
+                Some(expiry) => request.header(HEADER, expiry.to_string()).body(body.clone()),
+                None => request.body(body.clone()),
             }
-        })?;
+        };
+        // A share that the server has taken all the same, or puts there twice, is one whose id nobody knows: it is never asked for, and expires.
+        let answer = self.http.send_patiently(Again::Repeatable, |time| parallel::pause(time, has_failed), post)?;
         answer.expect(StatusCode::CREATED)?;
         let share_id: ShareId = answer.created(&self.server.url, PATH)?;
         let expiry = answer.expiry()?.and_then(|expiry| u64::try_from(expiry.as_unix()).ok());

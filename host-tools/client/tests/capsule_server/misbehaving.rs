@@ -111,16 +111,16 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, answer: &Answer) {
     let _ = stream.flush();
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
+pub(crate) fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len()).into_bytes()
 }
 
-fn identity(world: &World) -> Identity {
+pub(crate) fn identity(world: &World) -> Identity {
     let content = Content::server(Subject::named("misbehaving").unwrap(), SystemTime::now()).unwrap();
     world.authority.identity(&content, Algorithm::P384).unwrap()
 }
 
-const ID: &str = "KC00112233445566778899AABBCCDDEEFF";
+pub(crate) const ID: &str = "KC00112233445566778899AABBCCDDEEFF";
 
 /// What a sender makes of this answer.
 fn sent(world: &World, person: &Person, octets: Vec<u8>) -> Result<(Container, Vec<String>), cdoc2::Error> {
@@ -172,8 +172,8 @@ fn answers_to_senders_are_taken_apart_strictly() {
         (answer("400 Bad Request", "", "<html>oops</html>"), "refuses the request"),
         (answer("401 Unauthorized", "", ""), "has seen none"),
         (
-            answer("429 Too Many Requests", "retry-after: 7\r\n", ""),
-            "busy or out of order, and wants to be asked again in 7 seconds",
+            answer("429 Too Many Requests", "retry-after: 7000\r\n", ""),
+            "busy or out of order, and wants to be asked again in 7000 seconds",
         ),
         (answer("503 Service Unavailable", "", ""), "too busy or out of order"),
         (b"220 smtp.example ESMTP\r\n".to_vec(), "cannot connect"),
@@ -250,7 +250,7 @@ fn nobody_waits_for_ever() {
     let (container, _) = seal(&world.config(), &[person.recipient()], None).unwrap();
     let server = Misbehaving::with(&identity(&world), &[&version::TLS13], |_| None);
     let config = server.config(&world, "root.pem");
-    let timeouts = Timeouts { connect: Duration::from_millis(200), total: Duration::from_millis(400) };
+    let timeouts = Timeouts { connect: Duration::from_millis(200), total: Duration::from_millis(400), busy: Duration::ZERO };
 
     let mut holder = ServerHolder::new(SoftwareHolder::new(&person.unlock, 0, Some(&person.certificate)), &config, timeouts);
     let error = container.unlock_with(&mut holder, &Selection::Any).unwrap_err();

@@ -143,11 +143,18 @@ pub(crate) fn seal(
     recipients: &[Recipient],
     expiry: Option<ExpiryTime>,
 ) -> Result<(Container, Vec<String>), cdoc2::Error> {
+    seal_within(config, recipients, expiry, Timeouts::default())
+}
+
+pub(crate) fn seal_within(
+    config: &Config,
+    recipients: &[Recipient],
+    expiry: Option<ExpiryTime>,
+    timeouts: Timeouts,
+) -> Result<(Container, Vec<String>), cdoc2::Error> {
     let mut warnings = Vec::new();
-    let mut sender = Sender::new(config.default_server().unwrap(), expiry, Timeouts::default(), |text: &str| {
-        warnings.push(text.to_owned());
-    })
-    .unwrap();
+    let warn = |text: &str| warnings.push(text.to_owned());
+    let mut sender = Sender::new(config.default_server().unwrap(), expiry, timeouts, warn).unwrap();
     let files = [InputFile::from_reader("a.txt", &mut &b"content"[..]).unwrap()];
     let mut octets = Vec::new();
     let servers = Servers { capsules: Some(&mut sender), ..Servers::default() };

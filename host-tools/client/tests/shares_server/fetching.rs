@@ -1,6 +1,6 @@
 //! The recipient's side: servers that fail, are slow, or lie, and people who do not sign.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
@@ -198,6 +198,49 @@ fn a_server_that_is_slow_or_away_may_be_tried_again() {
     }
 }
 
+/// A reply with this status, as long as it was not given so often.
+fn at_first(kind: Kind, times: usize, reply: impl Fn() -> Reply + Send + 'static) -> impl Fn(&Request) -> Option<Reply> + Send {
+    let left = AtomicUsize::new(times);
+    let is_left = move || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+    move |request| (request.kind() == kind && is_left()).then(&reply)
+}
+
+fn retry_after(status: u16) -> Reply {
+    Reply::Octets(status, "retry-after: 1\r\n".to_owned(), String::new())
+}
+
+#[test]
+fn a_server_that_is_busy_is_asked_again() {
+    let world = World::new();
+    for kind in [Kind::Put, Kind::Nonce, Kind::Get] {
+        let odd = Careless::new(&world.identity, at_first(kind, 1, || retry_after(429)));
+        let servers = [Careless::plain(&world.identity), odd];
+        let config = world.config(&servers);
+        let (container, mari) = (sealed(&config), world.mari());
+        let mut signer = mari.signer();
+        open(&container, MARI, &mut signer, &config).unwrap();
+        // With the same ticket.
+        assert_eq!((servers[1].asked(kind).len(), signer.signed.into_inner().len()), (2, 1), "{kind:?}");
+    }
+}
+
+/// A ticket works once, and may have been looked at before the server found that it cannot answer.
+#[test]
+fn a_ticket_is_not_shown_again_to_a_server_that_is_out_of_order() {
+    let world = World::new();
+    for (kind, is_repeated) in [(Kind::Put, true), (Kind::Nonce, true), (Kind::Get, false)] {
+        let odd = Careless::new(&world.identity, at_first(kind, 1, || retry_after(503)));
+        let servers = [Careless::plain(&world.identity), odd];
+        let config = world.config(&servers);
+        let (container, mari) = (sealed(&config), world.mari());
+        match open(&container, MARI, &mut mari.signer(), &config) {
+            Ok(_) => assert!(is_repeated, "{kind:?}"),
+            Err(error) => assert!(!is_repeated && error.may_be_tried_again(), "{kind:?}: {error}"),
+        }
+        assert_eq!(servers[1].asked(kind).len(), 1 + usize::from(is_repeated), "{kind:?}");
+    }
+}
+
 #[test]
 fn a_server_may_recover() {
     let world = World::new();
@@ -332,8 +375,25 @@ fn whoever_gives_up_does_not_wait() {
         let mut gives_up = Terminal(Box::new(|| was_asked.load(Ordering::Relaxed)));
         let begun = Instant::now();
         let mut signer = pair.mari.signer();
-        let timeouts = Timeouts { connect: Duration::from_secs(20), total: Duration::from_secs(20) };
+        let timeouts = Timeouts { connect: Duration::from_secs(20), total: Duration::from_secs(20), busy: Duration::ZERO };
         let outcome = open_with(&pair.container, MARI, &mut signer, &pair.config, timeouts, &mut gives_up);
+        assert!(matches!(outcome, Err(Error::Cancelled)));
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn whoever_gives_up_does_not_wait_for_a_server_that_is_busy() {
+    for kind in [Kind::Nonce, Kind::Get] {
+        let was_asked = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&was_asked);
+        let pair = Pair::new(kind, move |_| {
+            asked.store(true, Ordering::Relaxed);
+            Reply::Octets(429, "retry-after: 50\r\n".to_owned(), String::new())
+        });
+        let mut gives_up = Terminal(Box::new(|| was_asked.load(Ordering::Relaxed)));
+        let begun = Instant::now();
+        let outcome = open_with(&pair.container, MARI, &mut pair.mari.signer(), &pair.config, Timeouts::default(), &mut gives_up);
         assert!(matches!(outcome, Err(Error::Cancelled)));
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }

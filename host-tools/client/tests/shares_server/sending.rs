@@ -1,7 +1,7 @@
 //! The sender's side: all shares are kept, or there is no container.
 
 use std::sync::{Arc, Barrier};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use cdoc2::core::wire::capsule::Capsule;
 use cdoc2::core::wire::label::LabelField;
@@ -112,7 +112,7 @@ fn answers_are_taken_apart_strictly() {
         ((500, "", "secret trace"), "status 500"),
         ((400, "", r#"{"error":"no\u001b[31m such\ntime"}"#), "refuses the request: no [31m such time"),
         ((413, "", "<html>oops</html>"), "refuses the request"),
-        ((429, "retry-after: 7\r\n", ""), "asked again in 7 seconds"),
+        ((429, "retry-after: 7000\r\n", ""), "asked again in 7000 seconds"),
         ((503, "", ""), "too busy or out of order"),
     ] {
         let (number, headers, body) = (reply.0, reply.1.to_owned(), reply.2.to_owned());
@@ -142,6 +142,18 @@ fn one_server_that_fails_is_enough() {
     let error = seal(&config, &[recipient(MARI)], None, Timeouts::default()).map(drop).unwrap_err();
     assert!(matches!(reason(&error), Reason::Https(https::Error::Connect { .. })), "{error}");
     drop(first);
+}
+
+/// While one of them is waited for, because it is busy, another one fails.
+#[test]
+fn one_server_that_fails_ends_all_waiting() {
+    let world = World::new();
+    let busy = Careless::new(&world.identity, |_| Some(Reply::Octets(429, "retry-after: 50\r\n".to_owned(), String::new())));
+    let servers = [busy, Careless::new(&world.identity, |_| Some(status(500)))];
+    let begun = Instant::now();
+    seal(&world.config(&servers), &[recipient(MARI)], None, Timeouts::default()).map(drop).unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert_eq!(servers[0].asked(Kind::Put).len(), 1);
 }
 
 #[test]

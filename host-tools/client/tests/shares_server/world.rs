@@ -162,7 +162,8 @@ impl Interaction for Terminal<'_> {
 }
 
 /// For servers that never answer. Long enough for those that do, on a machine that is busy.
-pub(crate) const SHORT: Timeouts = Timeouts { connect: Duration::from_secs(4), total: Duration::from_secs(4) };
+pub(crate) const SHORT: Timeouts =
+    Timeouts { connect: Duration::from_secs(4), total: Duration::from_secs(4), busy: Duration::ZERO };
 
 /// The record of `person` in `container`, opened and its payload checked.
 pub(crate) fn open(container: &Container, person: &str, signer: &mut dyn AuthSigner, config: &Config) -> Result<usize, Error> {
