@@ -1,5 +1,6 @@
 //! UC.Client.01: encrypt CDOC2 container for sending to Recipient with a security token.
 
+use std::fs;
 use std::time::Duration;
 
 use cdoc2_testbed::Algorithm;
@@ -123,6 +124,26 @@ fn uc_client_01_8b_expiry_from_the_policy_service() {
     // Without the service's word nothing is sent.
     scene.bed.policy().set(503, "");
     scene.fails(code::NETWORK, &format!("encrypt -o out.cdoc2 -r token:{reader} a.txt"), &["policy"]);
+}
+
+/// Where nobody says until when, the server does; but for no longer than the certificate is valid.
+#[test]
+fn uc_client_01_8b_no_longer_than_the_certificate() {
+    let scene = Scene::new();
+    let mut config: toml::Table = fs::read_to_string(scene.bed.config()).unwrap().parse().unwrap();
+    config.remove("policy").expect("it is there otherwise");
+    let path = scene.bed.folder().join("without-policy.toml");
+    fs::write(&path, config.to_string()).unwrap();
+    for (name, days) in [("short.pem", 2), ("long.pem", 5 * 365)] {
+        let content = person(&holder(JAAN), Document::IdCard).unwrap();
+        let content =
+            cdoc2_testbed::Content { not_after: content.not_before + Duration::from_secs(days * 24 * 60 * 60), ..content };
+        scene.write(name, scene.bed.authority().identity(&content, Algorithm::P384).unwrap().certificate_pem());
+    }
+    scene.done(&format!("encrypt -o in.cdoc2 --config {} -r cert:short.pem -r cert:long.pem a.txt", path.display()));
+    let records = scene.records("in.cdoc2");
+    assert!(records[0]["expires"].as_str().unwrap().starts_with(&day(2)), "{records:?}");
+    assert!(records[1]["expires"].as_str().unwrap().starts_with(&day(3 * 365)), "{records:?}");
 }
 
 #[test]

@@ -313,7 +313,8 @@ const SERVERS: &[&str] = &[
     "cdoc2 encrypt puts the capsules of certificates and public keys on the server that --server names, or on the default server. Those \
      of passwords and secrets stay in the container. If one capsule cannot be stored, nothing is written; those that were stored before \
      stay on the server until they expire, and are of no use to anybody. They are kept until --expires, or what the policy service says, or \
-     expires in the configuration, or as long as the server likes; and no longer than the recipient's certificate is valid.",
+     expires in the configuration, or as long as the server likes; and no longer than the recipient's certificate is valid, as far as the server \
+     tells for how long it keeps them by itself.",
     "A server is the one that is meant if it shows a pinned certificate, or one for its name that was issued by a pinned authority, over TLS \
      1.3. The authorities of the system are not asked. A proxy that HTTPS_PROXY names is used, except for what NO_PROXY lists.",
     "A server that is too busy says so (status 429, or 503 with Retry-After) and is asked again when it wants to be, for a minute in all; of a ticket of \

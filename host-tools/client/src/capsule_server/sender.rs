@@ -38,19 +38,30 @@ pub struct Sender<'s, W> {
     http: Http,
     expiry: Option<ExpiryTime>,
     warn: W,
+    /// Until when the server keeps what it is not told how long to keep, once that has mattered.
+    usual: Option<ExpiryTime>,
     /// For how long the server was waited for, and whether that was said.
     waited: Duration,
     is_said: bool,
 }
 
+/// What the server keeps.
+struct Kept {
+    transaction_id: TransactionId,
+    expiry: Option<ExpiryTime>,
+    /// Whether it is for a shorter time than was asked for.
+    is_adjusted: bool,
+}
+
 impl<'s, W: FnMut(&str)> Sender<'s, W> {
-    /// A client of `server`, which is asked to keep capsules until `expiry`, or as long as it likes. `warn` is told what the person should know.
+    /// A client of `server`, which is asked to keep capsules until `expiry`, or as long as it likes, and none for longer than the certificate is
+    /// valid that it is for. `warn` is told what the person should know.
     ///
     /// # Errors
     /// No client can be made. Nothing is sent yet.
     pub fn new(server: &'s Server, expiry: Option<ExpiryTime>, timeouts: Timeouts, warn: W) -> Result<Self, Error> {
         let http = Http::new(&server.sender_url, &server.certificates, None, timeouts)?;
-        Ok(Self { server, http, expiry, warn, waited: Duration::ZERO, is_said: false })
+        Ok(Self { server, http, expiry, warn, usual: None, waited: Duration::ZERO, is_said: false })
     }
 
     fn refusal(&self, recipient: &Recipient) -> Option<Error> {
@@ -72,11 +83,13 @@ impl<'s, W: FnMut(&str)> Sender<'s, W> {
         None
     }
 
-    /// The expiry that is asked for: no later than the certificate's, as nobody could fetch the capsule afterwards.
-    fn expiry_for(&self, recipient: &Recipient) -> Option<ExpiryTime> {
-        let wanted = self.expiry?;
-        let Recipient::Certificate(certificate) = recipient else { return Some(wanted) };
-        Some(ExpiryTime::try_from(certificate.not_after()).map_or(wanted, |last| wanted.min(last)))
+    /// The expiry that is asked for, if any: no later than `last`, the certificate's, as nobody could fetch the capsule afterwards. Where nobody says
+    /// until when, the server does; what it said before tells whether that would be too late.
+    fn expiry_for(&self, last: Option<ExpiryTime>) -> Option<ExpiryTime> {
+        match (self.expiry.or(self.usual), last) {
+            (Some(expiry), Some(last)) if last < expiry => Some(last),
+            _ => self.expiry,
+        }
     }
 
     fn send(&mut self, capsule: &ServerCapsule<'_>, recipient: &Recipient) -> Result<Receipt, Error> {
@@ -86,13 +99,33 @@ impl<'s, W: FnMut(&str)> Sender<'s, W> {
             capsule_type: capsule_type(capsule.recipient),
         };
         let body = serde_json::to_vec(&body).map_err(|error| https::Error::Internal(error.to_string()))?;
+        let last = not_after(recipient);
+        let wanted = self.expiry_for(last);
+        let mut kept = self.post(&body, wanted)?;
+        if wanted.is_none()
+            && let (Some(last), Some(usual)) = (last, kept.expiry)
+            && last < usual
+        {
+            // The server keeps capsules for longer than the certificate is valid, and its answer is the first to say so. Another capsule takes the
+            // place of this one, of which nobody knows the id. It is asked to be kept for less than the server does by itself, which no limit
+            // of the server's forbids.
+            self.usual = Some(usual);
+            kept = self.post(&body, Some(last))?;
+        }
+        if kept.is_adjusted {
+            (self.warn)(&adjusted(&self.server.id, recipient.label_text(), kept.expiry));
+        }
+        let expiry = kept.expiry.and_then(|expiry| u64::try_from(expiry.as_unix()).ok());
+        Ok(Receipt { transaction_id: kept.transaction_id.as_str().to_owned(), expiry })
+    }
+
+    fn post(&mut self, body: &[u8], expiry: Option<ExpiryTime>) -> Result<Kept, Error> {
         let url = below(&self.server.sender_url, PATH);
-        let wanted = self.expiry_for(recipient);
         let post = |client: &Client| {
             let request = client.post(url.clone()).header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json");
-            match wanted {
-                Some(expiry) => request.header(HEADER, expiry.to_string()).body(body.clone()),
-                None => request.body(body.clone()),
+            match expiry {
+                Some(expiry) => request.header(HEADER, expiry.to_string()).body(body.to_vec()),
+                None => request.body(body.to_vec()),
             }
         };
         let wait = |time| {
@@ -106,14 +139,15 @@ impl<'s, W: FnMut(&str)> Sender<'s, W> {
         // A capsule that the server has taken all the same, or puts there twice, is one whose id nobody knows: it opens nothing, and expires.
         let answer = self.http.send_patiently(Again::Repeatable, wait, post)?;
         answer.expect(StatusCode::CREATED)?;
-        let transaction_id: TransactionId = answer.created(&self.server.sender_url, PATH)?;
-        let expiry = answer.expiry()?;
-        if answer.is_expiry_adjusted()? {
-            (self.warn)(&adjusted(&self.server.id, recipient.label_text(), expiry));
-        }
-        let expiry = expiry.and_then(|expiry| u64::try_from(expiry.as_unix()).ok());
-        Ok(Receipt { transaction_id: transaction_id.as_str().to_owned(), expiry })
+        let transaction_id = answer.created(&self.server.sender_url, PATH)?;
+        Ok(Kept { transaction_id, expiry: answer.expiry()?, is_adjusted: answer.is_expiry_adjusted()? })
     }
+}
+
+/// When the certificate of `recipient` expires.
+fn not_after(recipient: &Recipient) -> Option<ExpiryTime> {
+    let Recipient::Certificate(certificate) = recipient else { return None };
+    ExpiryTime::try_from(certificate.not_after()).ok()
 }
 
 fn adjusted(server: &str, recipient: &str, expiry: Option<ExpiryTime>) -> String {

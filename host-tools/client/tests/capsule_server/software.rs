@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use cdoc2::core::wire::capsule::Capsule;
-use cdoc2::core::wire::label::LabelField;
+use cdoc2::core::wire::label::{KeyLabel, LabelField};
 use cdoc2::{Container, Kind, Recipient, label};
 use cdoc2_api::ExpiryTime;
 use cdoc2_client::capsule_server::{Error, SoftwareHolder, check};
@@ -23,10 +23,17 @@ fn after(duration: Duration) -> ExpiryTime {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Until when the server keeps the capsules, as the labels say.
+fn server_exps(container: &Container) -> Vec<Option<i64>> {
+    let of_record = |label: &KeyLabel<'_>| {
+        let text = label.fields()?.get(LabelField::ServerExp)?;
+        String::from_utf8(label::octets(&text)).unwrap().parse().ok()
+    };
+    container.envelope().header().records().map(|record| of_record(&record.key_label)).collect()
+}
+
 fn server_exp(container: &Container) -> Option<i64> {
-    let record = container.envelope().header().records().next().unwrap();
-    let text = record.key_label.fields()?.get(LabelField::ServerExp)?;
-    String::from_utf8(label::octets(&text)).unwrap().parse().ok()
+    server_exps(container)[0]
 }
 
 #[test]
@@ -51,12 +58,36 @@ fn what_is_asked_for_is_in_the_label_and_no_longer_than_the_certificate() {
     let (container, _) = seal(&config, &[person.recipient()], Some(wanted)).unwrap();
     assert_eq!(server_exp(&container), Some(wanted.as_unix()));
 
-    let mut content = content::person(&holder(), Document::IdCard).unwrap();
-    content.not_after = SystemTime::now() + DAY;
-    let person = Person::of(&world.authority.identity(&content, Algorithm::P384).unwrap());
+    let person = person_for(&world, DAY);
     let (container, _) = seal(&config, &[person.recipient()], Some(after(20 * DAY))).unwrap();
-    let last = ExpiryTime::try_from(person.certificate.not_after()).unwrap();
-    assert_eq!(server_exp(&container), Some(last.as_unix()));
+    assert_eq!(server_exp(&container), last(&person));
+}
+
+/// A certificate of the holder, valid for this long.
+fn person_for(world: &World, time: Duration) -> Person {
+    let mut content = content::person(&holder(), Document::IdCard).unwrap();
+    content.not_after = SystemTime::now() + time;
+    Person::of(&world.authority.identity(&content, Algorithm::P384).unwrap())
+}
+
+fn last(person: &Person) -> Option<i64> {
+    Some(ExpiryTime::try_from(person.certificate.not_after()).unwrap().as_unix())
+}
+
+/// Whatever the server does by itself, and though it refuses what it finds too long.
+#[test]
+fn what_nobody_asked_for_is_no_longer_than_the_certificate_either() {
+    let world = World::with("[expiry]\ndefault = \"10d\"\nmax = \"10d\"\ntoo_long = \"reject\"\n");
+    let config = world.config();
+    let (short, long) = (person_for(&world, 2 * DAY), person_for(&world, 2000 * DAY));
+    let (container, warnings) = seal(&config, &[short.recipient(), long.recipient(), short.recipient()], None).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let kept = server_exps(&container);
+    assert_eq!((kept[0], kept[2]), (last(&short), last(&short)));
+    let usual = kept[1].unwrap();
+    assert!((after(9 * DAY).as_unix()..=after(10 * DAY).as_unix()).contains(&usual), "{usual}");
+    assert_eq!(short.open(&container, &config).unwrap(), 1);
+    assert_eq!(long.open(&container, &config).unwrap(), 2);
 }
 
 #[test]
