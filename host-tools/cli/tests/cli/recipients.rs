@@ -91,6 +91,14 @@ fn whoever_cannot_decrypt_is_no_recipient() {
         let run = sandbox.run(&format!("{wrong} --config cdoc2.toml")).failed(2);
         assert!(!run.contains("learns") && !run.contains("38001085719"), "{}", run);
     }
+    for (wrong, why) in [
+        ("recipients find ٣٨٠٠١٠٨٥٧١٨", "not all of its digits are among 0 to 9"),
+        ("recipients find Jõeorg,38001085718", "there is something else in it"),
+        ("encrypt -o out.cdoc2 -r id:٣٨٠٠١٠٨٥٧١٨ report.pdf", "neither a personal code"),
+    ] {
+        let run = sandbox.run(&format!("{wrong} --config cdoc2.toml")).failed(2);
+        assert!(run.contains(why) && !run.contains("learns"), "{run}");
+    }
     sandbox.write("empty.toml", "");
     says(&sandbox.run("recipients find 38001085718 --config empty.toml").failed(2), "[[directory]]");
     testbed.directory().unwrap().stop();

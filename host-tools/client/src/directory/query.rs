@@ -47,6 +47,12 @@ pub enum QueryError {
     /// It is a code, but not a right one.
     #[error(transparent)]
     Code(#[from] CodeError),
+    /// Digits of other scripts, or signs that stand for numbers. Nobody is known by such a code, and it could be asked for as a name.
+    #[error("no code, though it looks like one: not all of its digits are among 0 to 9")]
+    Digits,
+    /// A code with something else beside it.
+    #[error("no code, though it looks like one: there is something else in it, and a code is wanted alone, or a name")]
+    Mixture,
     /// No word of it is long enough.
     #[error("too short for a name: a word of at least {MIN_NAME_CHARS} letters is wanted")]
     TooShort,
@@ -59,15 +65,25 @@ pub enum QueryError {
 }
 
 impl Query {
-    /// A code if it looks like one, and a name otherwise. Many digits are never taken for a name: a code that was mistyped must not be sent.
+    /// A code if it looks like one, and a name otherwise. Many digits, of whatever script, are never taken for a name: a code that was mistyped must not
+    /// be sent.
     ///
     /// # Errors
     /// Why it is neither.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         let text = text.trim();
-        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let digits = text.chars().filter(|character| character.is_numeric()).count();
         let is_code = digits > MAX_NAME_DIGITS || digits > 0 && !text.contains(char::is_alphabetic);
-        if is_code { Ok(Self::Code(Code::parse(text)?)) } else { Name::parse(text).map(Self::Name) }
+        if !is_code {
+            return Name::parse(text).map(Self::Name);
+        }
+        if text.chars().any(|character| character.is_numeric() && !character.is_ascii_digit()) {
+            return Err(QueryError::Digits);
+        }
+        Code::parse(text).map(Self::Code).map_err(|error| match error {
+            CodeError::Form if is_mixture(text) => QueryError::Mixture,
+            error => error.into(),
+        })
     }
 
     /// What a directory must take to be asked this.
@@ -96,6 +112,13 @@ impl Query {
             }
         }
     }
+}
+
+/// Whether there are letters in it beside those that stand before a code.
+fn is_mixture(text: &str) -> bool {
+    let text = text.strip_prefix("etsi/").unwrap_or(text);
+    let rest = ["PNOEE-", "NTREE-"].iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+    rest.contains(char::is_alphabetic)
 }
 
 fn equality(value: &str) -> String {
@@ -214,7 +237,18 @@ mod tests {
             ("3800108571", QueryError::Code(CodeError::Form)),
             ("1234", QueryError::Code(CodeError::Form)),
             ("380 0108 5718", QueryError::Code(CodeError::Form)),
-            ("Jõeorg 38001085718", QueryError::Code(CodeError::Form)),
+            ("PNOEE-3800108571", QueryError::Code(CodeError::Form)),
+            ("PNOLV-38001085718", QueryError::Code(CodeError::Country)),
+            ("Jõeorg 38001085718", QueryError::Mixture),
+            ("38001085718,Jõeorg", QueryError::Mixture),
+            ("PNOEE-38001085718 Jõeorg", QueryError::Mixture),
+            // Arabic-Indic, full-width, mathematical and circled digits, and a Roman eight.
+            ("٣٨٠٠١٠٨٥٧١٨", QueryError::Digits),
+            ("３８００１０８５７１８", QueryError::Digits),
+            ("PNOEE-𝟛𝟠𝟘𝟘𝟙𝟘𝟠𝟝𝟟𝟙𝟠", QueryError::Digits),
+            ("①②③", QueryError::Digits),
+            ("3800108571Ⅷ", QueryError::Digits),
+            ("Jõeorg ٣٨٠٠١", QueryError::Digits),
         ] {
             assert_eq!(Query::parse(text), Err(why), "{text:?}");
         }
@@ -224,7 +258,9 @@ mod tests {
     #[test]
     fn which_names_fit() {
         let cn = "JÕEORG,JAAN-KRISTJAN,38001085718";
-        assert!(matches!(Query::parse("G4S Eesti"), Ok(Query::Name(_))));
+        for name in ["G4S Eesti", "Oskar Ⅷ", "1 Kuu OÜ"] {
+            assert!(matches!(Query::parse(name), Ok(Query::Name(_))), "{name}");
+        }
         for fits in ["jõeorg", "Jo\u{303}eorg jaan", "kristjan", "jõe", "kris jõe"] {
             assert!(Name::parse(fits).unwrap().fits(cn), "{fits}");
         }
