@@ -220,7 +220,17 @@ pub(crate) fn hint(error: &https::Error) -> Option<&'static str> {
         https::Error::Certificate(CertificateRefusal::Expired) => {
             "a new certificate for the same key opens it; a new card does not"
         }
-        https::Error::Certificate(_) => "the server's operator says whose certificates it takes",
+        https::Error::Certificate(CertificateRefusal::NotNow) => {
+            "try again later; if it stays so, whoever runs the server finds the reason in its log"
+        }
+        https::Error::Certificate(
+            CertificateRefusal::UnknownIssuer
+            | CertificateRefusal::Signature
+            | CertificateRefusal::Unsound
+            | CertificateRefusal::Unsupported
+            | CertificateRefusal::Absent
+            | CertificateRefusal::Unsaid,
+        ) => "the server's operator says whose certificates it takes",
         https::Error::Refused(_) => "if it is about the time, --expires asks for another",
         _ => return None,
     })

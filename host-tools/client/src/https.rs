@@ -165,13 +165,14 @@ fn refusal(alert: AlertDescription) -> Option<CertificateRefusal> {
         AlertDescription::CertificateRevoked => CertificateRefusal::Revoked,
         AlertDescription::CertificateExpired => CertificateRefusal::Expired,
         AlertDescription::UnknownCA => CertificateRefusal::UnknownIssuer,
+        AlertDescription::DecryptError => CertificateRefusal::Signature,
+        AlertDescription::BadCertificate => CertificateRefusal::Unsound,
+        AlertDescription::UnsupportedCertificate => CertificateRefusal::Unsupported,
+        AlertDescription::AccessDenied => CertificateRefusal::NotNow,
         AlertDescription::CertificateRequired => CertificateRefusal::Absent,
-        AlertDescription::BadCertificate
-        | AlertDescription::UnsupportedCertificate
-        | AlertDescription::CertificateUnknown
+        AlertDescription::CertificateUnknown
         | AlertDescription::CertificateUnobtainable
-        | AlertDescription::BadCertificateStatusResponse
-        | AlertDescription::AccessDenied => CertificateRefusal::Unsaid,
+        | AlertDescription::BadCertificateStatusResponse => CertificateRefusal::Unsaid,
         _ => return None,
     })
 }

@@ -79,11 +79,25 @@ pub enum CertificateRefusal {
     /// The server does not know who issued it.
     #[error("the server does not know its issuer")]
     UnknownIssuer,
+    /// A signature does not fit: that of its issuer, or that of the connection.
+    #[error(
+        "a signature does not fit: it was issued by somebody who only has the name of an authority, or the key is not the certificate's"
+    )]
+    Signature,
+    /// It is not sound.
+    #[error("it is not sound")]
+    Unsound,
+    /// It is not for this.
+    #[error("it is of a kind, or for a use, that the server does not take")]
+    Unsupported,
+    /// It may be good, but not now: the server has not heard from its authority whether it is revoked, or lets it in at other times.
+    #[error("the server could not find out now whether it is still valid, or does not accept it now")]
+    NotNow,
     /// The server has seen none.
     #[error("the server has seen none")]
     Absent,
-    /// Anything else.
-    #[error("the server does not say why")]
+    /// Anything else; of some servers, that its authority does not know it.
+    #[error("the server, or the certificate's authority, does not know it, or does not say why")]
     Unsaid,
 }
 

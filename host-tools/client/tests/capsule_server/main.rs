@@ -4,5 +4,6 @@ mod busy;
 mod cards;
 mod misbehaving;
 mod modules;
+mod picky;
 mod software;
 mod world;

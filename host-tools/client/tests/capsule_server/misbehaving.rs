@@ -15,7 +15,8 @@ use cdoc2_client::https::{self, Timeouts};
 use cdoc2_client::policy;
 use cdoc2_testbed::content;
 use cdoc2_testbed::{Algorithm, Content, Identity, Subject};
-use rustls::{ServerConfig, ServerConnection, StreamOwned, version};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{ConfigBuilder, ServerConfig, ServerConnection, StreamOwned, WantsVerifier, version};
 
 use crate::world::{Person, World, reason, seal};
 
@@ -33,16 +34,29 @@ impl Misbehaving {
         Self::with(identity, &[&version::TLS13], move |_| Some(Box::new(answer)))
     }
 
+    /// With a word on clients' certificates.
+    pub(crate) fn asking(
+        identity: &Identity,
+        verifier: Arc<dyn ClientCertVerifier>,
+        answer: impl Fn(&str) -> Vec<u8> + Send + 'static,
+    ) -> Self {
+        let (chain, key) = identity.for_rustls();
+        let builder = builder(&[&version::TLS13]).with_client_cert_verifier(verifier);
+        Self::of(builder.with_single_cert(chain, key).unwrap(), move |_| Some(Box::new(answer)))
+    }
+
     /// With these versions of TLS. `answer` gets what ends when the test does, and makes what answers; none: nothing is ever said.
     fn with(
         identity: &Identity,
         versions: &[&'static rustls::SupportedProtocolVersion],
         answer: impl FnOnce(&Receiver<()>) -> Option<Box<Answer>> + Send + 'static,
     ) -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let (chain, key) = identity.for_rustls();
-        let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
-        let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+        Self::of(builder(versions).with_no_client_auth().with_single_cert(chain, key).unwrap(), answer)
+    }
+
+    fn of(config: ServerConfig, answer: impl FnOnce(&Receiver<()>) -> Option<Box<Answer>> + Send + 'static) -> Self {
+        let config = Arc::new(config);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (end, ended) = mpsc::channel();
@@ -86,6 +100,11 @@ impl Drop for Misbehaving {
         drop(TcpStream::connect(self.address));
         self.thread.take().unwrap().join().unwrap();
     }
+}
+
+fn builder(versions: &[&'static rustls::SupportedProtocolVersion]) -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap()
 }
 
 /// Reads one request to the end of its header, and of its body if it says how long that is, and answers.
