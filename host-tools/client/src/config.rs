@@ -35,6 +35,7 @@
 //! base = "c=EE"
 //! authorities = ["directory-ca.pem"]
 //! queries = ["person"]
+//! issuers = ["people-ca.pem"]
 //!
 //! [policy]
 //! url = "https://policy.example/cdoc2.json"

@@ -97,6 +97,7 @@ url = "{url}"
 start_tls = {start_tls}
 base = "{}"
 authorities = ["root.pem"]
+issuers = ["intermediate.pem"]
 "#,
         tree.base()
     )

@@ -238,9 +238,11 @@ const DIRECTORIES: &[&str] = &[
      of it. All of them are asked at once. One that gives no answer is a warning; all of them are an error (exit status 10).",
     "Every certificate that is found is listed, with the reason why it was left if it was: its keyUsage does not let its key decrypt; it has \
      expired or is not valid yet; its key is of a kind that CDOC2 does not know; it is of Mobile-ID or Smart-ID, which cannot decrypt; it is \
-     for TLS or of an authority; it is not of whom was asked for, which is looked up in the certificate itself; it is not sound. If not one \
-     was taken, the exit status is 4. Signatures and revocation are not checked: the directory is trusted for that, over TLS that its own \
-     authorities vouch for.",
+     for TLS or of an authority; none of the issuers that the configuration lists for the directory has issued it; it is not of whom was asked for, \
+     which is looked up in the certificate itself; it is not sound. If not one was taken, the exit status is 4.",
+    "A directory without issuers is trusted for whose keys it says the keys are, over TLS that its own authorities vouch for: whoever runs it, or gets \
+     into it, could put a key of their own into a certificate in anybody's name. With issuers, only what these authorities have signed is taken. \
+     Revocation is not checked here; a capsule server looks it up when the capsule is fetched.",
 ];
 
 /// The configuration, on every page that describes a part of it.
@@ -271,6 +273,11 @@ const DIRECTORY_KEYS: &[(&str, &str)] = &[
     ),
     ("timeout", "How long an answer may take from the connection to its end: a duration of a second at least. Without it \"10s\"."),
     ("size_limit", "How many entries are asked for at most. Without it 100."),
+    (
+        "issuers",
+        "Certificates of the authorities that issue what is taken from the directory, each of them itself: the root above them is not enough. A list \
+         as authorities is. Without it, whoever has issued it.",
+    ),
 ];
 
 const DIRECTORY_CONFIGURATION: &[&str] = &[
@@ -282,6 +289,7 @@ const DIRECTORY_CONFIGURATION: &[&str] = &[
     "queries = [\"person\"]",
     "timeout = \"20s\"",
     "size_limit = 50",
+    "issuers = [\"people.pem\"]",
 ];
 
 const RECIPIENTS_JSON: &[(&str, &str)] = &[
@@ -297,7 +305,7 @@ const RECIPIENTS_JSON: &[(&str, &str)] = &[
     ("taken", "Whether a file can be encrypted to it."),
     (
         "reason",
-        "Why it was left: \"unreadable\", \"other-holder\", \"authority\", \"tls\", \"mobile-id\", \"smart-id\", \"key-usage\", \"not-yet-valid\", \
+        "Why it was left: \"unreadable\", \"other-holder\", \"authority\", \"issuer\", \"tls\", \"mobile-id\", \"smart-id\", \"key-usage\", \"not-yet-valid\", \
          \"expired\" or \"key\"; or null.",
     ),
     ("certificate", "The certificate in DER, in base64."),

@@ -2,7 +2,7 @@
 
 use cdoc2_testbed::content::{self, Document};
 use cdoc2_testbed::directory::{Tree, Use};
-use cdoc2_testbed::{Algorithm, Holder, Options, PersonalCode, Testbed};
+use cdoc2_testbed::{Algorithm, Authority, Holder, Options, PersonalCode, Testbed};
 
 use crate::support::{Sandbox, says};
 
@@ -105,4 +105,31 @@ fn whoever_cannot_decrypt_is_no_recipient() {
     let run = sandbox.run("encrypt -o out.cdoc2 -r id:38001085718 --config cdoc2.toml report.pdf").failed(10);
     says(&run, "the directory \"SK\" cannot be reached");
     assert!(!sandbox.path("out.cdoc2").exists());
+}
+
+/// A key that anybody has put into the directory in Jaan's name.
+#[test]
+fn certificates_of_other_issuers_are_left() {
+    let (sandbox, testbed) = sandbox();
+    let jaan = Holder::new("JÕEORG,JAAN-KRISTJAN", PersonalCode::parse("38001085718").unwrap()).unwrap();
+    let stranger = Authority::new("CDOC2 test bed", None).unwrap();
+    let forged = stranger.identity(&content::person(&jaan, Document::IdCard).unwrap(), Algorithm::P384).unwrap();
+    let directory = testbed.directory().unwrap();
+    directory.add_person(Tree::Sk, &jaan, Document::IdCard, Use::Authentication, &[forged.certificate()]).unwrap();
+    let config = String::from_utf8(sandbox.read("cdoc2.toml")).unwrap();
+    sandbox.write("strict.toml", config + "issuers = [\"people.pem\"]\n");
+    sandbox.write("people.pem", testbed.authority().intermediate_pem());
+
+    let records = |config: &str| {
+        sandbox.run(&format!("encrypt -o out.cdoc2 --force -r id:38001085718 --config {config} report.pdf")).done();
+        let json: serde_json::Value = serde_json::from_str(&sandbox.run("inspect --json out.cdoc2").done().text()).unwrap();
+        json["records"].as_array().unwrap().len()
+    };
+    assert_eq!((records("cdoc2.toml"), records("strict.toml")), (3, 2));
+    let text = sandbox.run("recipients find 38001085718 --config strict.toml").done().text();
+    says(&text, "left: none of the directory's issuers has issued it");
+    says(&sandbox.run("recipients find --json 38001085718 --config strict.toml").done().text(), "\"reason\": \"issuer\"");
+    // What the test bed writes has its issuers in it.
+    let run = sandbox.cdoc2("recipients find 38001085718").env("CDOC2_CONFIG", testbed.config()).run().done();
+    says(&run.text(), "left: none of the directory's issuers has issued it");
 }

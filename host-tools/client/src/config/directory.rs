@@ -25,6 +25,7 @@ pub(super) struct Section {
     queries: Option<Vec<QueryName>>,
     timeout: Option<Spanned<String>>,
     size_limit: Option<Spanned<u32>>,
+    issuers: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -69,10 +70,12 @@ fn directory(document: &Document, section: Section) -> Result<Directory, Error> 
     let name_span = section.name.span();
     let url_span = section.url.span();
     let authorities_span = section.authorities.as_ref().map_or(name_span.clone(), Spanned::span);
+    let issuers_span = section.issuers.as_ref().map_or(name_span.clone(), Spanned::span);
     let size_limit_span = section.size_limit.as_ref().map_or(name_span, Spanned::span);
     let url = Url::parse(section.url.get_ref())
         .map_err(|error| document.invalid(url_span.clone(), "url", format!("not a URL: {error}")))?;
     let authorities = section.authorities.map(|list| document.certificates(&list, "authorities")).transpose()?;
+    let issuers = section.issuers.map(|list| document.certificates(&list, "issuers")).transpose()?;
     let timeout = section.timeout.map(|text| timeout(document, &text)).transpose()?;
     let queries = section.queries.unwrap_or(vec![QueryName::Person, QueryName::Organisation, QueryName::Name]);
     let settings = Settings {
@@ -85,12 +88,14 @@ fn directory(document: &Document, section: Section) -> Result<Directory, Error> 
         queries: queries.into_iter().map(QueryKind::from).collect(),
         timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
         size_limit: section.size_limit.map_or(DEFAULT_SIZE_LIMIT, Spanned::into_inner),
+        issuers,
     };
     Directory::new(settings).map_err(|error| {
         let (span, key) = match error {
             SettingsError::Url | SettingsError::UrlParts | SettingsError::StartTls => (url_span, "url"),
             SettingsError::NoAuthority | SettingsError::Authority(_) => (authorities_span, "authorities"),
             SettingsError::SystemAuthorities => (authorities_span, "system_authorities"),
+            SettingsError::Issuer => (issuers_span, "issuers"),
             SettingsError::Limit => (size_limit_span, "size_limit"),
         };
         document.invalid(span, key, error.to_string())

@@ -122,7 +122,7 @@ impl Document {
             certificates.extend(read);
         }
         if certificates.is_empty() {
-            return Err(self.invalid(list.span(), key, "no certificate: without one no server can be trusted"));
+            return Err(self.invalid(list.span(), key, "no certificate: without one nobody can be trusted"));
         }
         Ok(certificates)
     }

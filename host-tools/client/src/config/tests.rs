@@ -123,7 +123,7 @@ fn directories_are_read() {
     use crate::directory::QueryKind;
     let config = read(&format!(
         "{DIRECTORY}[[directory]]\nname = \"own\"\nurl = \"ldap://[::1]:10389\"\nstart_tls = true\nbase = \"\"\nauthorities = [\"server.pem\"]\n\
-         queries = [\"name\"]\ntimeout = \"2s\"\nsize_limit = 5\n"
+         queries = [\"name\"]\ntimeout = \"2s\"\nsize_limit = 5\nissuers = [\"people.pem\"]\n"
     ))
     .unwrap();
     let [sk, own] = config.directories() else { panic!("{config:?}") };
@@ -144,6 +144,9 @@ fn directories_that_cannot_be_trusted_are_refused() {
         (with("start_tls = true"), "config.toml:3: url: start_tls is for ldap://"),
         (instead("authorities = [\"server.pem\"]\n", ""), "authorities: no authority"),
         (instead("\"server.pem\"", ""), "config.toml:5: authorities: no certificate"),
+        (with("issuers = []"), "config.toml:6: issuers: no certificate"),
+        (with("issuers = [\"absent.pem\"]"), "config.toml:6: issuers: absent.pem"),
+        (with("issuers = [\"people.pem\", \"server.pem\"]"), "config.toml:6: issuers: a certificate that is no authority's"),
         (with("timeout = \"10ms\""), "config.toml:6: timeout: not a duration"),
         (with("size_limit = 0"), "config.toml:6: size_limit: a limit of zero"),
         (with("queries = [\"person\", \"mail\"]"), "config.toml:6: unknown variant `mail`"),

@@ -9,7 +9,7 @@ use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::{AnyRef, ObjectIdentifier};
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage};
 
-use super::Query;
+use super::{Directory, Issuers, Query};
 use crate::person_code::Code;
 
 /// A certificate that a directory has. `Debug` leaves out whose it is.
@@ -75,6 +75,8 @@ pub enum Reason {
     OtherHolder,
     /// It is the certificate of an authority.
     Authority,
+    /// None of the issuers whose certificates the directory is trusted for has issued it: anybody may have written what it says.
+    Issuer,
     /// It is for a server, or for a client of an organisation, to show in TLS: `extKeyUsage`.
     Tls,
     /// Mobile-ID cannot decrypt.
@@ -110,24 +112,24 @@ impl fmt::Debug for Holder {
 
 impl Candidate {
     /// Judges what `directory` has in the entry `dn`, asked for `query`, at the moment `now`.
-    pub(super) fn new(der: Vec<u8>, dn: &str, directory: &str, query: &Query, now: SystemTime) -> Self {
+    pub(super) fn new(der: Vec<u8>, dn: &str, directory: &Directory, query: &Query, now: SystemTime) -> Self {
         let mut candidate = Self {
             der,
             certificate: None,
             holder: Holder::default(),
             kind: Kind::Other,
             validity: None,
-            directories: vec![directory.to_owned()],
+            directories: vec![directory.name.clone()],
             verdict: Verdict::Left(Reason::Unreadable),
         };
-        if let Some(reason) = candidate.read(dn, query, now) {
+        if let Some(reason) = candidate.read(dn, directory.issuers.as_ref(), query, now) {
             candidate.verdict = reason.map_or(Verdict::Taken, Verdict::Left);
         }
         candidate
     }
 
     /// `None` if it is not sound; otherwise why it is to be left, if it is.
-    fn read(&mut self, dn: &str, query: &Query, now: SystemTime) -> Option<Option<Reason>> {
+    fn read(&mut self, dn: &str, issuers: Option<&Issuers>, query: &Query, now: SystemTime) -> Option<Option<Reason>> {
         let decoded = x509_cert::Certificate::from_der(&self.der).ok()?;
         let signed = decoded.tbs_certificate();
         let is_authority = signed.get_extension::<BasicConstraints>().ok()?.is_some_and(|(_, constraints)| constraints.ca);
@@ -151,6 +153,8 @@ impl Candidate {
             Some(Reason::OtherHolder)
         } else if is_authority {
             Some(Reason::Authority)
+        } else if issuers.is_some_and(|issuers| !issuers.have_issued(&self.der, (from, until), now)) {
+            Some(Reason::Issuer)
         } else if self.kind == Kind::MobileId {
             Some(Reason::MobileId)
         } else if self.kind == Kind::SmartId {

@@ -2,8 +2,9 @@
 //!
 //! Several directories are asked at once, each over TLS that its own authorities vouch for, and each for a bounded time and a bounded answer.
 //! What they have is merged and judged: every certificate is a [`Candidate`], with the [`Verdict`] why it was taken or left. The code in a
-//! taken certificate is the one that was asked for, whatever entry the directory keeps it in. Neither signatures of certificates nor their
-//! revocation are checked: a directory is trusted as far as it is configured.
+//! taken certificate is the one that was asked for, whatever entry the directory keeps it in. Where a directory is configured with
+//! [issuers](Settings::issuers), no other's certificates are taken from it; without them it is trusted for who issued what it has. Revocation is
+//! not checked.
 //!
 //! A directory learns whom a file is for. It is asked only for codes that are right, and only for what it is configured to be asked.
 
@@ -11,6 +12,7 @@ mod candidate;
 mod connection;
 mod error;
 mod guard;
+mod issuers;
 mod query;
 
 use std::io;
@@ -25,7 +27,10 @@ use rustls::{ClientConfig, RootCertStore};
 pub use candidate::{Candidate, Holder, Kind, Reason, Verdict};
 use connection::Entries;
 pub use error::{Error, Failure, SearchError};
+use issuers::Issuers;
 pub use query::{MAX_NAME_CHARS, MIN_NAME_CHARS, Name, Query, QueryError, QueryKind};
+
+use crate::tls::is_authority;
 
 /// How long a directory may take from the connection to its last answer, if it is not said otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,6 +50,7 @@ pub struct Directory {
     timeout: Duration,
     size_limit: u32,
     tls: Arc<ClientConfig>,
+    issuers: Option<Issuers>,
 }
 
 /// What a directory is, as its configuration says.
@@ -68,6 +74,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// How many entries are asked for at most; at least 1.
     pub size_limit: u32,
+    /// Certificates of authorities, one of which must have issued what is taken from the directory, each of them itself. None: whoever has.
+    pub issuers: Option<Vec<CertificateDer<'static>>>,
 }
 
 /// Settings that no directory can have.
@@ -91,6 +99,9 @@ pub enum SettingsError {
     /// The system's authorities cannot be had.
     #[error("the authorities that the system trusts cannot be read")]
     SystemAuthorities,
+    /// One of the issuers' certificates cannot be used, or is no authority's.
+    #[error("a certificate that is no authority's: whoever has its key could not issue other people's certificates")]
+    Issuer,
     /// A limit of zero.
     #[error("a limit of zero lets nothing be found")]
     Limit,
@@ -102,7 +113,8 @@ impl Directory {
     /// # Errors
     /// Why no directory can have them.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
-        let Settings { name, url, start_tls, base, authorities, system_authorities, queries, timeout, size_limit } = settings;
+        let Settings { name, url, start_tls, base, authorities, system_authorities, queries, timeout, size_limit, issuers } =
+            settings;
         match (url.scheme(), start_tls) {
             ("ldaps", false) | ("ldap", true) => {}
             ("ldaps", true) => return Err(SettingsError::StartTls),
@@ -120,7 +132,11 @@ impl Directory {
             return Err(SettingsError::Limit);
         }
         let tls = Arc::new(tls(authorities, system_authorities)?);
-        Ok(Self { name, url, start_tls, base, queries, timeout, size_limit, tls })
+        if !issuers.iter().flatten().all(|issuer| is_authority(issuer)) {
+            return Err(SettingsError::Issuer);
+        }
+        let issuers = issuers.map(|issuers| Issuers::new(&issuers)).transpose().map_err(|_| SettingsError::Issuer)?;
+        Ok(Self { name, url, start_tls, base, queries, timeout, size_limit, tls, issuers })
     }
 
     /// What people call it.
@@ -214,7 +230,7 @@ pub fn search(directories: &[Directory], query: &Query, now: SystemTime) -> Resu
     if asked.is_empty() {
         return Err(SearchError::NoDirectory);
     }
-    let names: Vec<_> = asked.iter().map(|directory| directory.name.clone()).collect();
+    let directories = asked.clone();
     let filter = query.filter();
     let answers = std::thread::scope(|scope| {
         // A thread of its own: the caller's may belong to a runtime, in which no other can wait.
@@ -223,13 +239,13 @@ pub fn search(directories: &[Directory], query: &Query, now: SystemTime) -> Resu
     });
     let mut found = Found { candidates: Vec::new(), failures: Vec::new(), cut: Vec::new() };
     let mut is_answered = false;
-    for (directory, answer) in names.into_iter().zip(answers.map_err(SearchError::System)?) {
+    for (directory, answer) in directories.iter().zip(answers.map_err(SearchError::System)?) {
         match answer {
             Ok(entries) => {
                 is_answered = true;
-                found.add(&directory, entries, query, now);
+                found.add(directory, entries, query, now);
             }
-            Err(error) => found.failures.push(Failure { directory, error }),
+            Err(error) => found.failures.push(Failure { directory: directory.name.clone(), error }),
         }
     }
     if !is_answered {
@@ -262,13 +278,18 @@ fn ask_all(directories: Vec<Directory>, filter: &str) -> io::Result<Vec<Result<E
 }
 
 impl Found {
-    fn add(&mut self, directory: &str, found: Entries, query: &Query, now: SystemTime) {
+    fn add(&mut self, directory: &Directory, found: Entries, query: &Query, now: SystemTime) {
         let mut is_cut = found.is_cut;
         for entry in found.entries {
             for der in entry.certificates {
                 if let Some(known) = self.candidates.iter_mut().find(|candidate| candidate.der == der) {
-                    if !known.directories.iter().any(|name| name == directory) {
-                        known.directories.push(directory.to_owned());
+                    // One directory may be trusted for what another is not.
+                    if known.verdict == Verdict::Left(Reason::Issuer) {
+                        let directories = std::mem::take(&mut known.directories);
+                        *known = Candidate { directories, ..Candidate::new(der, &entry.dn, directory, query, now) };
+                    }
+                    if !known.directories.contains(&directory.name) {
+                        known.directories.push(directory.name.clone());
                     }
                 } else if self.candidates.len() < MAX_CANDIDATES {
                     self.candidates.push(Candidate::new(der, &entry.dn, directory, query, now));
@@ -278,7 +299,7 @@ impl Found {
             }
         }
         if is_cut {
-            self.cut.push(directory.to_owned());
+            self.cut.push(directory.name.clone());
         }
     }
 }

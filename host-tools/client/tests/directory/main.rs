@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use cdoc2::keys::{EidType, UsageWarning};
 use cdoc2_client::directory::{self, Directory, Error, Found, Kind, Query, Reason, SearchError, Verdict};
-use cdoc2_testbed::content::Document;
+use cdoc2_testbed::Authority;
+use cdoc2_testbed::content::{self, Document};
 use hostile::{element, entry, message, result};
-use people::{DIGI_ID, MOBILE_ID, Person, SMART_ID, Server, Slapd};
+use people::{DIGI_ID, MOBILE_ID, Person, SMART_ID, Server, Slapd, holder, issued_by};
 use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose, PKCS_ED25519};
 
 const JAAN: &str = "JÕEORG,JAAN-KRISTJAN,38001085718";
@@ -92,6 +93,55 @@ fn a_person_is_found_and_every_certificate_judged() {
         assert_eq!(found.candidates[0].holder.code.as_deref(), Some(JAANS_CODE));
         assert!(found.failures.is_empty() && found.cut.is_empty());
         assert!(!format!("{found:?}").contains("3800108"), "a code is in Debug");
+    }
+}
+
+/// A directory, or somebody in it, that has made up certificates in Jaan's name.
+#[test]
+fn only_what_the_issuers_have_signed_is_taken() {
+    let server = Server::new();
+    // The other authority has the same names.
+    let (authority, other) = (Authority::new("People", None).unwrap(), Authority::new("People", None).unwrap());
+    let slapd = server.start("");
+    let own = |content| content;
+    let forged = issued_by(&other, JAAN, own);
+    let forged_phone = issued_by(&other, JAAN, |_| content::mobile_id(&holder(JAAN)).unwrap());
+    let certificates = [
+        issued_by(&authority, JAAN, own),
+        issued_by(&authority, JAAN, content::expired),
+        forged.clone(),
+        forged_phone,
+        issued_by(&other, JAAN, content::expired),
+        Person::new(JAAN, JAANS_CODE).certificate(),
+    ];
+    slapd.add(Document::IdCard, JAAN, &certificates);
+    let issuers = |certificates: &[&[u8]]| Some(certificates.iter().map(|der| der.to_vec().into()).collect());
+    let directory =
+        |name: &str, issuers| Directory::new(directory::Settings { issuers, ..server.settings(name, &slapd.ldaps) }).unwrap();
+    let strict = directory("strict", issuers(&[authority.root(), authority.intermediate()]));
+    let reasons = |found: &Found| {
+        let mut verdicts: Vec<_> = found.candidates.iter().map(|candidate| format!("{:?}", candidate.verdict)).collect();
+        verdicts.sort();
+        verdicts
+    };
+    let left = "Left(Issuer)".to_owned();
+    let judged = ["Left(Expired)".to_owned(), left.clone(), left.clone(), left.clone(), left.clone(), "Taken".to_owned()];
+    let found = search(std::slice::from_ref(&strict), "38001085718").unwrap();
+    assert_eq!(reasons(&found), judged);
+    let signing_in = found.candidates.iter().filter(|candidate| candidate.may_sign_in(SystemTime::now()));
+    assert!(signing_in.map(|candidate| &candidate.der).eq([&certificates[0]]));
+
+    // The root alone is not enough: directories have no certificates of those between.
+    let far = search(&[directory("far", issuers(&[authority.root()]))], "38001085718").unwrap();
+    assert_eq!(far.taken().count(), 0);
+
+    // Another directory may vouch for what this one is not trusted for, whichever is asked first.
+    let trusting = directory("trusting", None);
+    for directories in [[strict.clone(), trusting.clone()], [trusting, strict]] {
+        let found = search(&directories, "38001085718").unwrap();
+        let forged = found.candidates.iter().find(|candidate| candidate.der == forged).unwrap();
+        assert!(forged.is_taken() && forged.directories.len() == 2, "{forged:?}");
+        assert!(!reasons(&found).contains(&left), "{found:?}");
     }
 }
 

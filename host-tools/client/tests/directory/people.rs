@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use cdoc2_client::directory::{Directory, QueryKind, Settings};
-use cdoc2_testbed::content::Document;
+use cdoc2_testbed::content::{self, Document};
 use cdoc2_testbed::directory::{Tree, Use};
 use cdoc2_testbed::{Algorithm, Authority, Content, Holder, Identity, PersonalCode, Subject};
 use rcgen::{
@@ -65,6 +65,17 @@ impl<'a> Person<'a> {
     }
 }
 
+/// The certificate of an ID-card of `authority`'s, whose holder [`Person`] names in the same way.
+pub(crate) fn issued_by(authority: &Authority, common_name: &str, change: impl FnOnce(Content) -> Content) -> Vec<u8> {
+    let content = content::person(&holder(common_name), Document::IdCard).unwrap();
+    authority.identity(&change(content), Algorithm::P384).unwrap().certificate().to_vec()
+}
+
+pub(crate) fn holder(common_name: &str) -> Holder {
+    let (names, code) = common_name.rsplit_once(',').unwrap();
+    Holder::new(names, PersonalCode::parse(code).unwrap()).unwrap()
+}
+
 /// An authority, and a certificate for localhost, by its name alone, that it issued.
 pub(crate) struct Server {
     authority: Authority,
@@ -105,6 +116,7 @@ impl Server {
             queries: vec![QueryKind::Person, QueryKind::Organisation, QueryKind::Name],
             timeout: Duration::from_secs(60),
             size_limit: 20,
+            issuers: None,
         }
     }
 }
@@ -120,9 +132,7 @@ pub(crate) struct Slapd {
 impl Slapd {
     /// Adds certificates of a person, as [`Person`] names one.
     pub(crate) fn add(&self, document: Document, common_name: &str, certificates: &[Vec<u8>]) {
-        let (names, code) = common_name.rsplit_once(',').unwrap();
-        let holder = Holder::new(names, PersonalCode::parse(code).unwrap()).unwrap();
-        self.directory.add_person(Tree::Sk, &holder, document, Use::Authentication, &slices(certificates)).unwrap();
+        self.directory.add_person(Tree::Sk, &holder(common_name), document, Use::Authentication, &slices(certificates)).unwrap();
     }
 
     pub(crate) fn add_organisation(&self, name: &str, registry_code: &str, certificates: &[Vec<u8>]) {
