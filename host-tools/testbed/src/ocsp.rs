@@ -44,6 +44,25 @@ pub enum Standing {
     Unknown,
 }
 
+/// Every standing, and what it means.
+pub(crate) const STANDINGS: [(Standing, &str); 3] = [
+    (Standing::Good, "not revoked"),
+    (Standing::Revoked, "revoked an hour ago"),
+    (Standing::Unknown, "the responder does not know them"),
+];
+
+impl Standing {
+    /// What a person calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Revoked => "revoked",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// How the responder behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -68,6 +87,40 @@ pub enum Mode {
     Garbage,
 }
 
+/// Longer than servers wait for an answer, if their configuration says nothing else.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// Every mode, and what it means.
+pub(crate) const MODES: [(Mode, &str); 9] = [
+    (Mode::Normal, "it answers as it should"),
+    (Mode::Down, "it closes every connection at once"),
+    (Mode::Slow(SLOW), "it takes 10 seconds for each answer"),
+    (Mode::TryLater, "it says \"tryLater\""),
+    (Mode::WrongSigner, "it signs with the key of another authority's responder"),
+    (Mode::Expired, "its answers were good until an hour ago"),
+    (Mode::NoNonce, "it leaves nonces out"),
+    (Mode::WrongNonce, "it answers with another nonce than was asked with"),
+    (Mode::Garbage, "it answers with something that is no OCSP"),
+];
+
+impl Mode {
+    /// What a person calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Down => "down",
+            Self::Slow(_) => "slow",
+            Self::TryLater => "try-later",
+            Self::WrongSigner => "wrong-signer",
+            Self::Expired => "expired",
+            Self::NoNonce => "no-nonce",
+            Self::WrongNonce => "wrong-nonce",
+            Self::Garbage => "garbage",
+        }
+    }
+}
+
 /// The responder, from outside.
 #[derive(Clone, Debug)]
 pub struct Ocsp {
@@ -75,10 +128,13 @@ pub struct Ocsp {
     shared: Arc<Mutex<Shared>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     mode: Mode,
+    fresh_for: Duration,
     standings: HashMap<Vec<u8>, Standing>,
+    /// Serial numbers of certificates, by the codes of whose they are.
+    serials: HashMap<String, Vec<Vec<u8>>>,
     requests: u64,
 }
 
@@ -100,7 +156,9 @@ impl Bound {
     }
 
     pub(crate) fn serve(self, authority: &Authority, spawner: &Spawner) -> Result<Ocsp, Error> {
-        let shared = Arc::new(Mutex::new(Shared::default()));
+        let shared =
+            Shared { mode: Mode::default(), fresh_for: FRESH_FOR, standings: HashMap::new(), serials: HashMap::new(), requests: 0 };
+        let shared = Arc::new(Mutex::new(shared));
         let responder = Responder {
             issuer: issuer(authority.intermediate())?,
             signer: Signer::new(authority)?,
@@ -129,9 +187,34 @@ impl Ocsp {
         lock(&self.shared).standings.insert(serial.to_vec(), standing);
     }
 
+    /// From now on, all certificates that the test bed has made for whoever has this code have this standing; how many these are.
+    pub fn set_all(&self, code: &str, standing: Standing) -> usize {
+        let mut shared = lock(&self.shared);
+        let serials = shared.serials.get(code).cloned().unwrap_or_default();
+        let count = serials.len();
+        shared.standings.extend(serials.into_iter().map(|serial| (serial, standing)));
+        count
+    }
+
+    /// Remembers whose certificate it is.
+    pub(crate) fn register(&self, code: &str, serial: Vec<u8>) {
+        lock(&self.shared).serials.entry(code.to_owned()).or_default().push(serial);
+    }
+
+    /// How the responder behaves.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        lock(&self.shared).mode
+    }
+
     /// From now on, the responder behaves like this.
     pub fn set_mode(&self, mode: Mode) {
         lock(&self.shared).mode = mode;
+    }
+
+    /// From now on, answers are good for so long: 12 hours at first, for which servers remember them.
+    pub fn set_fresh_for(&self, time: Duration) {
+        lock(&self.shared).fresh_for = time;
     }
 
     /// How many requests it got. Connections that [`Mode::Down`] closed do not count.
@@ -230,8 +313,9 @@ impl Responder {
         let before = |age: Duration| UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()).saturating_sub(age));
         let after = |time: Duration| UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()) + time);
         let hour = Duration::from_secs(60 * 60);
+        let fresh_for = lock(&self.shared).fresh_for;
         let (this_update, next_update) =
-            if mode == Mode::Expired { (before(hour + FRESH_FOR), before(hour)) } else { (now, after(FRESH_FOR)) };
+            if mode == Mode::Expired { (before(hour + fresh_for), before(hour)) } else { (now, after(fresh_for)) };
         let signer = if mode == Mode::WrongSigner { &self.stranger } else { &self.signer };
         let nonce = match mode {
             Mode::NoNonce => None,

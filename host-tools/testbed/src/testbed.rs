@@ -11,10 +11,11 @@ use simulator::holder::Holder;
 use crate::background::Background;
 use crate::client_config::ClientConfig;
 use crate::content::Document;
+use crate::control::Control;
 use crate::directory::{self, Directory, Tree, Use};
 use crate::folder::Folder;
 use crate::hosted::Configure;
-use crate::identity::Algorithm;
+use crate::identity::{Algorithm, serial};
 use crate::ocsp::{self, Ocsp};
 use crate::phone::{mobile_id, smart_id};
 use crate::{
@@ -49,7 +50,7 @@ impl fmt::Debug for Options {
     }
 }
 
-/// An authority, its OCSP responder, a directory, a capsule server, shares servers, a policy service, Smart-ID and Mobile-ID: all on this machine,
+/// An authority, its OCSP responder and what controls it, a directory, a capsule server, shares servers, a policy service, Smart-ID and Mobile-ID: all on this machine,
 /// all gone with this value.
 ///
 /// It may be started and dropped inside an asynchronous runtime, and anywhere else.
@@ -61,6 +62,7 @@ pub struct Testbed {
     directory: Result<Directory, directory::Error>,
     authority: Authority,
     ocsp: Ocsp,
+    control: Control,
     policy: PolicyService,
     smart_id: SmartIdService,
     mobile_id: MobileIdService,
@@ -82,6 +84,7 @@ impl Testbed {
         let responder = ocsp::Bound::new(&spawner)?;
         let authority = Authority::new("CDOC2 test bed", Some(&responder.url()))?;
         let ocsp = responder.serve(&authority, &spawner)?;
+        let control = Control::start(&ocsp, &spawner)?;
         let content = Content::server(Subject::named("localhost")?, SystemTime::now())?;
         let identity = authority.identity(&content, Algorithm::P384)?;
         folder.write("root.pem", &authority.root_pem())?;
@@ -121,6 +124,7 @@ impl Testbed {
             directory,
             authority,
             ocsp,
+            control,
             policy,
             smart_id,
             mobile_id,
@@ -152,6 +156,12 @@ impl Testbed {
     #[must_use]
     pub fn ocsp(&self) -> &Ocsp {
         &self.ocsp
+    }
+
+    /// What changes things from outside of this program.
+    #[must_use]
+    pub fn control(&self) -> &Control {
+        &self.control
     }
 
     /// The directory.
@@ -198,6 +208,7 @@ impl Testbed {
     /// No random numbers.
     pub fn smart_id_account(&self, holder: &Holder) -> Result<smart_id::Account, Error> {
         let identity = self.authority.identity(&crate::content::smart_id(holder)?, Algorithm::Rsa)?;
+        self.ocsp.register(holder.code().as_str(), identity.serial());
         self.smart_id.open(holder, &identity)
     }
 
@@ -207,6 +218,7 @@ impl Testbed {
     /// No random numbers.
     pub fn mobile_id_account(&self, holder: &Holder, phone_number: &str) -> Result<mobile_id::Account, Error> {
         let identity = self.authority.identity(&crate::content::mobile_id(holder)?, Algorithm::P256)?;
+        self.ocsp.register(holder.code().as_str(), identity.serial());
         self.mobile_id.open(holder, phone_number, &identity)
     }
 
@@ -225,6 +237,7 @@ impl Testbed {
     /// As [`Self::card`].
     pub fn card_in(&self, holder: &Holder, tree: Tree) -> Result<Card, Error> {
         let card = Card::new(holder, &self.authority, &self.folder.path().join(format!("{}.token", holder.code())))?;
+        self.ocsp.register(holder.code().as_str(), serial(&card.certificate));
         self.publish(tree, holder, &card.certificate)?;
         Ok(card)
     }
@@ -258,6 +271,7 @@ impl Testbed {
 
     fn key_files(&self, identity: &Identity, code: &str, algorithm: Algorithm) -> Result<KeyFiles, Error> {
         let name = format!("{code}-{}", algorithm.name());
+        self.ocsp.register(code, identity.serial());
         Ok(KeyFiles {
             identity: identity.clone(),
             certificate: self.folder.write(&format!("{name}.pem"), &identity.chain_pem())?,

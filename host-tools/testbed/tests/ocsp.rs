@@ -90,6 +90,54 @@ fn every_way_to_misbehave() {
     assert!(asked.answer().contains("asked.pem: good"));
 }
 
+/// As a person tells it, with curl: status and text.
+fn curl(arguments: &[&str]) -> (String, String) {
+    let mut command = Command::new("curl");
+    let output =
+        command.args(["-q", "--silent", "--max-time", "20", "--write-out", "\n%{http_code}"]).args(arguments).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (text, status) = text.rsplit_once('\n').unwrap();
+    (status.to_owned(), text.to_owned())
+}
+
+#[test]
+fn everything_can_be_changed_from_outside() {
+    let asked = Asked::new();
+    let url = asked.testbed.control().url();
+    let (status, usage) = curl(&[&url]);
+    assert!(status == "200" && usage.starts_with("the OCSP responder is \"normal\"\n"), "{usage}");
+    let names = |begin: &str| -> Vec<String> {
+        let lines = usage.split_once(begin).unwrap().1.lines().skip(1).take_while(|line| !line.is_empty());
+        lines.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+    };
+    let (modes, standings) = (names("POST /ocsp/MODE"), names("POST /ocsp/CODE/STANDING"));
+    assert_eq!((modes.len(), standings.len()), (9, 3), "{usage}");
+    for mode in modes {
+        assert_eq!(curl(&["-X", "POST", &format!("{url}/ocsp/{mode}")]).0, "200");
+        assert_eq!(asked.testbed.ocsp().mode().name(), mode);
+        assert!(curl(&[&url]).1.starts_with(&format!("the OCSP responder is \"{mode}\"\n")));
+    }
+    curl(&["-X", "POST", &format!("{url}/ocsp/normal")]);
+
+    let code = "60001019906";
+    let holder = Holder::new("ÕUN,ŽANNA", PersonalCode::parse(code).unwrap()).unwrap();
+    let key = asked.testbed.software_key(&holder, Algorithm::P256).unwrap();
+    let card = asked.testbed.card(&holder).unwrap();
+    for standing in standings.into_iter().rev() {
+        let (status, said) = curl(&["-X", "POST", &format!("{url}/ocsp/{code}/{standing}")]);
+        assert!(status == "200" && said.starts_with("2 certificates"), "{said}");
+        for certificate in [key.identity.certificate_pem(), cdoc2_testbed::authority::to_pem(&card.certificate)] {
+            let answer = asked.about(&certificate, &[]);
+            assert!(answer.contains(&format!("asked.pem: {standing}")), "{answer}");
+        }
+        // Nobody else's.
+        assert!(asked.answer().contains("asked.pem: good"));
+    }
+    for wrong in ["ocsp/upside-down", "ocsp/60001019906/lost", "ocsp/38001085718/revoked", "other"] {
+        assert_eq!(curl(&["-X", "POST", &format!("{url}/{wrong}")]).0, "404", "{wrong}");
+    }
+}
+
 #[test]
 fn good_is_said_of_expired_certificates_too() {
     let asked = Asked::new();

@@ -7,7 +7,7 @@ use cdoc2_testbed::card::PIN1;
 use rustix::process::Signal;
 
 use crate::child::{self, Running};
-use crate::support::{CDOC2, Sandbox};
+use crate::support::{CDOC2, Sandbox, wait_until};
 
 /// Starts it in `parent`, where its temporary folders are too; what it printed, up to "ready".
 pub(crate) fn up(parent: &Path, arguments: &[&str]) -> (Running, String) {
@@ -114,6 +114,37 @@ fn everything_that_is_suggested_works() {
         assert_eq!(opened, 4, "{text}");
         assert_eq!(end(running, Signal::INT), Some(0));
     }
+}
+
+/// As a person does it, in another terminal.
+#[test]
+fn certificates_are_revoked_and_the_responder_fails_on_request() {
+    let sandbox = Sandbox::new();
+    let (running, text) = up(sandbox.folder(), &["--no-ldap"]);
+    let of = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    let (config, control) = (of("configuration"), of("control").split(": ").next().unwrap().to_owned());
+    let card = format!("sim:{}/60001017727.token", Path::new(&config).parent().unwrap().display());
+    sandbox.write("a.txt", "plain text\n");
+    let run =
+        |arguments: &str| sandbox.cdoc2(arguments).env("CDOC2_CONFIG", &config).env("NO_PROXY", "*").env("CDOC2_PIN", PIN1).run();
+    run(&format!("encrypt -o in.cdoc2 -r token:{card} a.txt")).done();
+    let decrypted = || run(&format!("decrypt in.cdoc2 -o out --force --reader {card}"));
+    decrypted().done();
+    for (told, code, said) in [
+        ("60001017727/revoked", 10, "it has been revoked or suspended"),
+        ("60001017727/good", 0, ""),
+        ("wrong-signer", 10, "the server refuses your certificate"),
+        ("normal", 0, ""),
+        ("down", 10, "the server refuses your certificate"),
+    ] {
+        sandbox.shell(&format!("curl -q --fail --silent --show-error --noproxy '*' -X POST {control}/ocsp/{told}")).done();
+        // The server believes an answer for a second.
+        wait_until(told, || {
+            let run = decrypted();
+            run.code() == Some(code) && run.stderr().contains(said)
+        });
+    }
+    assert_eq!(end(running, Signal::INT), Some(0));
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub fn open_all(testbed: &Testbed) -> Result<Vec<Person>, Error> {
             Some(unseen) if behaviour != Accepts => authority.certify_again(unseen, &content)?,
             _ => authority.identity(&content, Algorithm::Rsa)?,
         };
+        testbed.ocsp().register(code, identity.serial());
         testbed.smart_id().open(&holder, &identity)?.set_behaviour(behaviour);
         unseen = Some(identity);
         people.push(Person { code, name, phone_number: None, behaviour: behaviour.to_string() });

@@ -19,7 +19,8 @@ pub(crate) enum Command {
     ///
     /// An authority with its OCSP responder, an LDAP directory (if slapd is installed), a capsule server, two shares servers, an organisation's
     /// policy service, people with smart cards and keys, and others who sign in by Smart-ID and Mobile-ID, or do not. Where everything is goes
-    /// to standard output, and a line "ready" at the end. Everybody who can read the folder has all the keys in it: a test bed is for tests.
+    /// to standard output, and a line "ready" at the end. The OCSP responder can be made to fail or to lie, and certificates be revoked, at the
+    /// address that is called "control" there: curl shows how. Everybody who can read the folder has all the keys in it: a test bed is for tests.
     Up(Up),
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod args;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use cdoc2_testbed::content::Document;
 use cdoc2_testbed::directory::{Tree, Use};
@@ -28,6 +29,8 @@ fn up(args: &Up) -> Result<()> {
     let ended = signals::divert();
     let options = Options { folder: args.folder.clone(), ldap: !args.no_ldap, ..Options::default() };
     let testbed = Testbed::start(options).map_err(failure)?;
+    // What is changed at the responder is to show at the servers at once, and not when they have forgotten what it said before.
+    testbed.ocsp().set_fresh_for(Duration::from_secs(1));
     let people = populate(&testbed).map_err(failure)?;
     let with_phones = people::open_all(&testbed).map_err(failure)?;
     print(&describe(&testbed, &people, &with_phones))?;
@@ -112,6 +115,7 @@ fn places(testbed: &Testbed) -> String {
         ("configuration", text::path(testbed.config()).to_string()),
         ("authority", text::path(&testbed.folder().join("root.pem")).to_string()),
         ("OCSP responder", testbed.ocsp().url()),
+        ("control", format!("{}: what the responder says; curl shows how to change it", testbed.control().url())),
         ("directory", directory),
         ("capsule server", format!("{} for senders", server.sender_url())),
         ("", format!("{} for recipients", server.recipient_url())),
