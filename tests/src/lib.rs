@@ -1,5 +1,5 @@
 //! What the tests of this crate share: headers as plain values, with two ways to and from their octets, the core's and that of `flatc`;
-//! containers that others wrote; the programs to run; a place of their own for pcscd and the cards in its readers; and a capsule server and
+//! containers that others wrote; the programs to run; a place of their own for pcscd and the cards in its readers, and for SoftHSM; and a capsule server and
 //! shares servers with clients, certificates, tickets and an OCSP responder that have no code in common with them.
 
 pub mod capsule_server;
@@ -16,6 +16,7 @@ pub mod process;
 pub mod program;
 pub mod server_process;
 pub mod shares_server;
+pub mod softhsm;
 pub mod strategy;
 pub mod ticket;
 pub mod token;

@@ -26,7 +26,8 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// A name for files.
-    pub(crate) const fn name(self) -> &'static str {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::P256 => "p256",
             Self::P384 => "p384",

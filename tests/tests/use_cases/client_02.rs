@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use cdoc2_testbed::identity;
 use cdoc2_testbed::ocsp::Standing;
+use cdoc2_testbed::{Algorithm, identity};
 use token_proto::KeyRef;
 
 use crate::scene::{JAAN, Scene, code};
@@ -21,6 +21,21 @@ fn uc_client_02_decrypt_with_security_token() {
     scene.done(&format!("reencrypt in.cdoc2 -o kept.cdoc2 --reader {reader} --pin-file pin -r secret:kept:secret"));
     scene.bed.server().stop();
     scene.opens("kept.cdoc2", "--secret secret");
+}
+
+/// By a module: the certificate opens the connection, and the same key the capsule. RSA signs with RSA-PSS, as TLS 1.3 wants it, and decrypts with OAEP.
+#[test]
+fn uc_client_02_decrypt_with_pkcs11_token() {
+    let scene = Scene::new();
+    let algorithms = [Algorithm::Rsa, Algorithm::P384, Algorithm::P256];
+    let (tokens, certificates) = scene.tokens(&algorithms);
+    for (algorithm, certificate) in algorithms.iter().zip(certificates) {
+        scene.done(&format!("encrypt -o in.cdoc2 --force --server testbed -r cert:{certificate} a.txt"));
+        assert_eq!(scene.records("in.cdoc2")[0]["server_id"], "testbed");
+        scene.opens_by_module("in.cdoc2", &format!("--token-label {}", algorithm.name()), &tokens);
+        // The record says whose key it is.
+        scene.opens_by_module("in.cdoc2", "", &tokens);
+    }
 }
 
 #[test]

@@ -61,6 +61,19 @@ fn uc_client_04_decrypt_by_mobile_id() {
     each_was_asked_once(&signing);
 }
 
+/// By a module, whichever way its key signs: ES256, ES384, RS256.
+#[test]
+fn uc_client_04_decrypt_by_pkcs11_token() {
+    let signing = Signing::with_container();
+    let algorithms = [Algorithm::P256, Algorithm::P384, Algorithm::Rsa];
+    let (tokens, _) = signing.tokens(&algorithms);
+    for algorithm in algorithms {
+        signing.opens_by_module("in.cdoc2", &format!("--auth pkcs11 --token-label {}", algorithm.name()), &tokens);
+    }
+    let asked = |kind| signing.arms.iter().map(|arm| arm.relay.heard_of(kind).len()).collect::<Vec<_>>();
+    assert_eq!((asked(Kind::Nonce), asked(Kind::Get)), (vec![3, 3], vec![3, 3]));
+}
+
 #[test]
 fn uc_client_04_decrypt_by_id_card() {
     let signing = Signing::with_container();

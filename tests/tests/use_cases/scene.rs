@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use cdoc2_testbed::card::PIN1;
-use cdoc2_testbed::{Holder, Options, PersonalCode, Testbed};
+use cdoc2_testbed::content::{self, Document};
+use cdoc2_testbed::{Algorithm, Holder, Options, PersonalCode, Testbed};
 use cdoc2_tests::process;
 use cdoc2_tests::program::cdoc2;
+use cdoc2_tests::softhsm::{self, SoftHsm};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -140,6 +142,16 @@ impl Folder {
         self.opens_to(name, options, "noise", &noise())
     }
 
+    /// The container at `name` opens with `options`, by a key on a token of `tokens`.
+    #[track_caller]
+    pub(crate) fn opens_by_module(&self, name: &str, options: &str, tokens: &SoftHsm) {
+        self.write("hsm-pin", softhsm::PIN);
+        let words = format!("decrypt {name} -o out --pkcs11 {} --pin-file hsm-pin {options}", softhsm::MODULE);
+        process::ends_with(0, tokens.known_to(&mut self.command(words.trim_end())));
+        assert_eq!(fs::read_to_string(self.path("out/a.txt")).unwrap(), CONTENT);
+        fs::remove_dir_all(self.path("out")).unwrap();
+    }
+
     #[track_caller]
     fn opens_to(&self, name: &str, options: &str, file: &str, content: &[u8]) -> String {
         let said = self.done(&format!("decrypt {name} -o out {options}"));
@@ -216,6 +228,22 @@ impl Scene {
     /// A new card, and how to name its reader.
     pub(crate) fn card(&self, who: (&str, &str)) -> String {
         format!("sim:{}", self.bed.card(&holder(who)).unwrap().path.display())
+    }
+
+    /// Tokens with keys of [`MARI`]'s, each called by its algorithm; and the certificates' files, in the same order.
+    pub(crate) fn tokens(&self, algorithms: &[Algorithm]) -> (SoftHsm, Vec<String>) {
+        let tokens = SoftHsm::new();
+        let certificate = |algorithm: &Algorithm| {
+            let content = content::person(&holder(MARI), Document::IdCard).unwrap();
+            let content = if *algorithm == Algorithm::Rsa { content::for_rsa(content) } else { content };
+            let identity = self.bed.authority().identity(&content, *algorithm).unwrap();
+            tokens.add(algorithm.name(), identity.key(), identity.certificate());
+            let file = format!("{}.pem", algorithm.name());
+            self.write(&file, identity.certificate_pem());
+            file
+        };
+        let certificates = algorithms.iter().map(certificate).collect();
+        (tokens, certificates)
     }
 
     /// A configuration beside the test bed's: `text`, in which `ROOT` stands for the file of the authority's certificate.
