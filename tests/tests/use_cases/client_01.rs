@@ -1,10 +1,14 @@
 //! UC.Client.01: encrypt CDOC2 container for sending to Recipient with a security token.
 
 use std::fs;
-use std::time::Duration;
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::{Duration, Instant};
 
 use cdoc2_testbed::Algorithm;
 use cdoc2_testbed::content::{Document, person};
+use cdoc2_tests::process;
+use cdoc2_tests::server_process::until;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::http::day;
 use crate::impostor::Impostor;
@@ -185,6 +189,25 @@ fn uc_client_01_9a_server_that_is_busy_is_waited_for() {
     assert!(said.contains("\"testbed\" is busy, and is waited for"), "{said}");
     let records = scene.records("in.cdoc2");
     assert_eq!(records.iter().filter(|record| record["server_id"] == "testbed").count(), 150);
+}
+
+/// Whoever does not want to wait interrupts it, and nothing is left.
+#[test]
+fn uc_client_01_9a_waiting_is_interrupted() {
+    let scene = Scene::new();
+    let impostor =
+        Impostor::answering(&scene.bed, "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 50\r\nContent-Length: 0\r\n\r\n");
+    scene.configure("impostor.toml", &impostor.config());
+    write_recipients(&scene, "recipients", 1, "key");
+    let begin = Instant::now();
+    let sender = scene.start("encrypt -o out.cdoc2 --config impostor.toml -R recipients a.txt");
+    // It is asked once, and not before there is something to wait for.
+    until("a request", || impostor.requests() == 1);
+    kill_process(Pid::from_child(&sender), Signal::INT).unwrap();
+    let (status, said) = process::ended(sender);
+    assert_eq!(status.signal(), Some(2), "{said}");
+    assert!(begin.elapsed() < Duration::from_secs(40) && !scene.path("out.cdoc2").exists());
+    assert_eq!(impostor.requests(), 1);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use cdoc2_testbed::card::PIN1;
 use cdoc2_testbed::content::{self, Document};
@@ -83,6 +83,14 @@ impl Folder {
         command.arg("--batch").args(words.split(' ')).stdin(Stdio::null());
         self.prepare(&mut command);
         command
+    }
+
+    /// Starts the command with these words, as a person does, who can interrupt it.
+    pub(crate) fn start(&self, words: &str) -> Child {
+        let mut command = process::with_default_signals(cdoc2());
+        command.arg("--batch").args(words.split(' ')).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.prepare(&mut command);
+        command.spawn().unwrap()
     }
 
     /// Sets the folder and the variables of `command`.

@@ -106,5 +106,8 @@ fn because(text: &str) -> String {
 }
 
 fn after(wait: Option<Duration>) -> String {
-    wait.map_or_else(String::new, |wait| format!(", and wants to be asked again in {} seconds", wait.as_secs()))
+    wait.map_or_else(String::new, |wait| match wait.as_secs() {
+        1 => ", and wants to be asked again in a second".to_owned(),
+        seconds => format!(", and wants to be asked again in {seconds} seconds"),
+    })
 }
