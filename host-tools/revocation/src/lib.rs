@@ -46,7 +46,8 @@
 //! | is another authority's | `unknown_ca`; `decrypt_error` if that one has the name of a root |
 //! | is not for digital signatures or client authentication | `unsupported_certificate` |
 //! | is revoked, or on hold | `certificate_revoked` |
-//! | is unknown to the responder, or there is no answer and the policy refuses it | `unknown_ca`, as OpenSSL does |
+//! | is unknown to the responder | `certificate_unknown` |
+//! | may be good, but nobody says so, and the policy refuses it: another attempt may succeed | `access_denied` |
 //! | is missing, and anonymous clients are not allowed | `certificate_required` |
 //!
 //! # What is checked of an answer

@@ -292,7 +292,9 @@ impl From<Rejected> for CertificateError {
                 other => Self::Other(OtherError(Arc::new(other))),
             },
             Rejected::Revocation(Denied::Revoked) => Self::Revoked,
-            Rejected::Revocation(Denied::Unknown | Denied::NoAnswer(_)) => Self::UnknownRevocationStatus,
+            // Not `UnknownRevocationStatus`: its alert is `unknown_ca`, as if the authority were at fault.
+            Rejected::Revocation(unknown @ Denied::Unknown) => Self::Other(OtherError(Arc::new(unknown))),
+            Rejected::Revocation(Denied::NoAnswer(_)) => Self::ApplicationVerificationFailure,
         }
     }
 }

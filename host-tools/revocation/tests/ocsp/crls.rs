@@ -7,7 +7,7 @@ use rcgen::{
 };
 use revocation::ocsp::Status;
 use revocation::{Crls, Policy};
-use rustls::AlertDescription::{CertificateRevoked, UnknownCA};
+use rustls::AlertDescription::{AccessDenied, CertificateRevoked};
 use rustls_pki_types::CertificateRevocationListDer;
 
 use crate::handshakes::{builder, handshake_of, ocsp};
@@ -45,9 +45,9 @@ async fn lists_alone_decide() {
     assert_eq!(handshake_of(current(), &eight, &[]).await, Err(CertificateRevoked));
     let other = Owner::root("other");
     for useless in [list(&root, 2021), list(&other, 2100), list(&Owner::root("root"), 2100)] {
-        assert_eq!(handshake_of(builder(&root).crls(crls(useless)), &seven, &[]).await, Err(UnknownCA));
+        assert_eq!(handshake_of(builder(&root).crls(crls(useless)), &seven, &[]).await, Err(AccessDenied));
     }
-    assert_eq!(handshake_of(builder(&root).crls(Arc::new(Crls::default())), &seven, &[]).await, Err(UnknownCA));
+    assert_eq!(handshake_of(builder(&root).crls(Arc::new(Crls::default())), &seven, &[]).await, Err(AccessDenied));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,7 +60,7 @@ async fn lists_are_looked_at_where_no_responder_answers() {
         let both = |list| builder(&root).ocsp(ocsp.clone()).crls(crls(list));
         assert_eq!(handshake_of(both(list(&root, 2100)), &seven, &[]).await, Ok(()));
         assert_eq!(handshake_of(both(list(&root, 2100)), &eight, &[]).await, Err(CertificateRevoked));
-        let told = if policy == Policy::Soft { Ok(()) } else { Err(UnknownCA) };
+        let told = if policy == Policy::Soft { Ok(()) } else { Err(AccessDenied) };
         assert_eq!(handshake_of(both(list(&root, 2021)), &seven, &[]).await, told, "the policy decides");
     }
 }
@@ -83,7 +83,7 @@ async fn lists_are_replaced_in_use() {
     let root = Owner::root("root");
     let lists = crls(list(&root, 2021));
     let seven = root.issue(client(7));
-    assert_eq!(handshake_of(builder(&root).crls(Arc::clone(&lists)), &seven, &[]).await, Err(UnknownCA));
+    assert_eq!(handshake_of(builder(&root).crls(Arc::clone(&lists)), &seven, &[]).await, Err(AccessDenied));
     lists.replace(&[list(&root, 2100)]).unwrap();
     assert_eq!(handshake_of(builder(&root).crls(Arc::clone(&lists)), &seven, &[]).await, Ok(()));
     let error = lists.replace(&[list(&root, 2100), vec![0x30, 0].into()]).unwrap_err();

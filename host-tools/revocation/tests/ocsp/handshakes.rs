@@ -209,7 +209,7 @@ async fn every_status_has_its_alert() {
     for (status, told) in [
         (Status::Good, Ok(())),
         (revoked(), Err(AlertDescription::CertificateRevoked)),
-        (Status::Unknown, Err(AlertDescription::UnknownCA)),
+        (Status::Unknown, Err(AlertDescription::CertificateUnknown)),
     ] {
         let (peer, ocsp) = ocsp(&root, status, Policy::Hard).await;
         let owner = root.issue(client(7));
@@ -239,7 +239,7 @@ async fn good_does_not_help_what_is_expired_or_not_for_this() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn responder_that_is_slow_or_down() {
     let root = Arc::new(Owner::root("root"));
-    for (policy, told) in [(Policy::Hard, Err(AlertDescription::UnknownCA)), (Policy::Soft, Ok(()))] {
+    for (policy, told) in [(Policy::Hard, Err(AlertDescription::AccessDenied)), (Policy::Soft, Ok(()))] {
         let (peer, impatient) = ocsp_within(Duration::from_millis(1), &root, Status::Good, policy).await;
         peer.now(|_| Reply::Never);
         assert_eq!(handshake_of(builder(&root).ocsp(impatient), &root.issue(client(7)), &[]).await, told);
@@ -254,7 +254,7 @@ async fn handshakes_beyond_the_limit_do_not_wait() {
     let root = Arc::new(Owner::root("root"));
     let (peer, ocsp) = ocsp(&root, Status::Good, Policy::Hard).await;
     let none = builder(&root).ocsp(ocsp.clone()).max_waiting(0);
-    assert_eq!(handshake_of(none, &root.issue(client(7)), &[]).await, Err(AlertDescription::UnknownCA));
+    assert_eq!(handshake_of(none, &root.issue(client(7)), &[]).await, Err(AlertDescription::AccessDenied));
     assert_eq!(peer.asked(), 0);
     assert_eq!(handshake_of(builder(&root).ocsp(ocsp.clone()), &root.issue(client(7)), &[]).await, Ok(()));
     let none = builder(&root).ocsp(ocsp).max_waiting(0);
@@ -266,7 +266,7 @@ async fn current_thread_runtime_cannot_wait() {
     let root = Arc::new(Owner::root("root"));
     let (peer, ocsp) = ocsp(&root, Status::Good, Policy::Hard).await;
     let told = handshake_of(builder(&root).ocsp(ocsp), &root.issue(client(7)), &[]).await;
-    assert_eq!(told, Err(AlertDescription::UnknownCA));
+    assert_eq!(told, Err(AlertDescription::AccessDenied));
     assert_eq!(peer.asked(), 0);
 }
 

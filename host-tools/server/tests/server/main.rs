@@ -6,6 +6,7 @@ mod documents;
 mod limits;
 mod operations;
 mod program;
+mod responder;
 mod routes;
 mod shares;
 mod stopping;

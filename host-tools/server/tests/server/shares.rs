@@ -7,7 +7,6 @@ mod interface;
 mod limits;
 mod mutations;
 mod people;
-mod responder;
 mod revocation;
 mod secrets;
 mod steps;

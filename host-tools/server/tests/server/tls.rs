@@ -1,14 +1,25 @@
 //! What the listeners take as TLS, and whom they let in.
 
 use std::io::{self, Read as _};
+use std::sync::Arc;
 
 use cdoc2_api::CapsuleType;
 use rcgen::PKCS_ECDSA_P384_SHA384;
 use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, HandshakeKind, ProtocolVersion, RootCertStore};
+use rustls::{AlertDescription, ClientConfig, HandshakeKind, ProtocolVersion, RootCertStore};
 
-use super::support::{Authority, Bed, Files, Http, client_config, connect, tls};
+use super::responder::{Responder, Says};
+use super::support::{Authority, Bed, Files, Http, Identity, client_config, connect, tls};
+
+/// What ends the connection of a recipient who shows this.
+fn alert(bed: &Bed, identity: &Identity) -> AlertDescription {
+    let error = bed.tls(bed.addresses.recipient, Some(identity)).unwrap().read(&mut [0]).unwrap_err();
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::AlertReceived(alert)) => *alert,
+        _ => panic!("{error}"),
+    }
+}
 
 #[test]
 fn tls_1_2_is_refused() {
@@ -37,10 +48,12 @@ fn plain_http_gets_no_answer_on_a_tls_port() {
 fn certificates_that_are_not_sound_are_refused_with_an_alert() {
     let bed = Bed::new();
     let authority = &bed.files.authority;
-    for (what, identity) in [("expired", authority.late()), ("a server's", authority.server())] {
-        let mut stream = bed.tls(bed.addresses.recipient, Some(&identity)).unwrap();
-        let error = stream.read(&mut [0]).unwrap_err();
-        assert!(error.to_string().contains("alert"), "{what}: {error}");
+    for (identity, told) in [
+        (authority.late(), AlertDescription::CertificateExpired),
+        (authority.server(), AlertDescription::UnsupportedCertificate),
+        (authority.intermediate().person(&PKCS_ECDSA_P384_SHA384), AlertDescription::UnknownCA),
+    ] {
+        assert_eq!(alert(&bed, &identity), told);
     }
     let metrics = bed.metrics();
     assert!(metrics.contains(r#"cdoc2_handshakes_total{listener="recipient",result="failed"}"#), "{metrics}");
@@ -119,25 +132,38 @@ fn reload_takes_new_authorities() {
     assert_eq!(bed.recipient(Some(&mari)).get(&path).status, 200);
 }
 
+/// A server whose recipients are another authority's than its own certificate; that authority, and its responder.
+fn with_responder(settings: &str, says: Says) -> (Bed, Arc<Authority>, Responder) {
+    let files = Files::new();
+    let people = Arc::new(Authority::new());
+    std::fs::write(files.path("people.pem"), people.certificate.pem()).unwrap();
+    let responder = Responder::start(&people, says);
+    let ocsp = format!("url = \"{}\"\n{settings}", responder.url);
+    let text = files.text("").replace("enabled = false", &ocsp).replace("authority.pem", "people.pem");
+    (Bed::start(files, &text), people, responder)
+}
+
 #[test]
 fn certificates_are_checked_for_revocation() {
-    // A port that was free a moment ago: the responder is down.
-    let down = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for (policy, gets_in) in [("hard", false), ("grace", false), ("soft", true)] {
-        let files = Files::new();
-        let text = files.text("").replace("enabled = false", &format!("policy = \"{policy}\"\nurl = \"http://{down}/\""));
-        let bed = Bed::start(files, &text);
-        let mari = bed.files.authority.person(&PKCS_ECDSA_P384_SHA384);
-        let path = bed.put(&mari.capsule(CapsuleType::EccSecp384r1));
-        let mut stream = bed.tls(bed.addresses.recipient, Some(&mari)).unwrap();
-        if gets_in {
-            assert_eq!(Http::new(stream).get(&path).status, 200);
-        } else {
-            let error = stream.read(&mut [0]).unwrap_err();
-            assert!(error.to_string().contains("alert"), "{policy}: {error}");
+    use AlertDescription::{AccessDenied, CertificateRevoked, CertificateUnknown};
+    for policy in ["hard", "grace", "soft"] {
+        for (says, refused) in [
+            (Says::Good, None),
+            (Says::Revoked, Some(CertificateRevoked)),
+            (Says::Unknown, Some(CertificateUnknown)),
+            (Says::Nothing, Some(AccessDenied).filter(|_| policy != "soft")),
+        ] {
+            let (bed, people, responder) = with_responder(&format!("policy = \"{policy}\""), says);
+            let mari = people.person(&PKCS_ECDSA_P384_SHA384);
+            let path = bed.put(&mari.capsule(CapsuleType::EccSecp384r1));
+            // Who shows no certificate is not asked about.
+            assert_eq!(bed.recipient(None).get(&path).status, 401);
+            assert_eq!(responder.asked(), 0);
+            match refused {
+                None => assert_eq!(bed.recipient(Some(&mari)).get(&path).status, 200, "{policy}, {says:?}"),
+                Some(told) => assert_eq!(alert(&bed, &mari), told, "{policy}, {says:?}"),
+            }
         }
-        // Who shows no certificate is not asked about.
-        assert_eq!(bed.recipient(None).get(&path).status, 401);
     }
 }
 

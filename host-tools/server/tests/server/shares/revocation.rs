@@ -6,7 +6,7 @@ use cdoc2_api::ShareId;
 use cdoc2_auth_token::Algorithm;
 
 use super::bed::{Person, SharesBed, certificate_of};
-use super::responder::{Responder, Says};
+use crate::responder::{Responder, Says};
 use crate::support::{Authority, Files};
 
 /// A server that asks a responder of another authority than its own certificate's.
