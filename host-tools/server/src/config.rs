@@ -211,6 +211,8 @@ mod tests {
             ("[limits]\nconnections = -1", "line 13, connections: invalid value"),
             ("[limits]\nhandshake_burst = 0", "limits.handshake_burst must be 1 or more"),
             ("[ocsp]\npolicy = \"none\"", "line 13, policy: unknown variant `none`"),
+            ("[ocsp]\nmax_age = \"0s\"", "ocsp.max_age must be from 1s to 7d"),
+            ("[ocsp]\nmax_age = \"8d\"", "ocsp.max_age must be from 1s to 7d"),
             ("[clean_up]\nbatch = 0", "clean_up.batch must be 1 or more"),
             ("[operations]\naddress = \"localhost\"", "line 13, address: invalid socket address"),
         ] {

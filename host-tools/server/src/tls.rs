@@ -87,6 +87,7 @@ pub(crate) fn ocsp(config: &config::Ocsp) -> Option<Ocsp> {
         OcspPolicy::Soft => Policy::Soft,
     };
     settings.timeout = config.timeout;
+    settings.rules.max_age = config.max_age;
     settings.rules.clock_skew = config.clock_skew;
     settings.rules.nonce = if config.nonce { NonceRule::Optional } else { NonceRule::Omitted };
     settings.max_pending = config.pending;

@@ -39,7 +39,7 @@ const MAX_CERTIFICATES: usize = 8;
 pub struct Rules {
     /// By how much the responder's clock and ours may differ.
     pub clock_skew: Duration,
-    /// For how long after its thisUpdate an answer holds that names no nextUpdate.
+    /// For how long after its thisUpdate an answer holds that names no nextUpdate. An [`Ocsp`](crate::Ocsp) remembers no answer for longer, either.
     pub max_age: Duration,
     /// What is done about replays.
     pub nonce: NonceRule,

@@ -117,6 +117,10 @@ pub struct Ocsp {
     /// For one question.
     #[serde(with = "duration")]
     pub timeout: Duration,
+    /// For how long after it was given an answer is believed that does not say for how long (no nextUpdate); and after how long any answer is asked
+    /// for anew, whatever it says.
+    #[serde(with = "duration")]
+    pub max_age: Duration,
     /// How far the responder's clock may be off.
     #[serde(with = "duration")]
     pub clock_skew: Duration,
@@ -238,6 +242,7 @@ impl Default for Ocsp {
             grace: days(1),
             url: None,
             timeout: Duration::from_secs(5),
+            max_age: Duration::from_secs(15 * 60),
             clock_skew: Duration::from_secs(60),
             nonce: true,
             pending: 128,
@@ -304,9 +309,10 @@ impl Expiry {
 }
 
 impl Ocsp {
-    pub(super) fn rules(&self) -> [Rule; 2] {
+    pub(super) fn rules(&self) -> [Rule; 3] {
         [
             (!self.timeout.is_zero(), "ocsp.timeout", "must be longer than nothing"),
+            ((Duration::from_secs(1)..=days(7)).contains(&self.max_age), "ocsp.max_age", "must be from 1s to 7d"),
             ((1..=256).contains(&self.pending), "ocsp.pending", "must be from 1 to 256: a waiting handshake holds a thread"),
         ]
     }

@@ -20,6 +20,8 @@ pub(crate) enum Says {
     Good,
     Revoked,
     Unknown,
+    /// "Good", as it was known to be so many minutes ago; for how long that holds, it does not say.
+    GoodBefore(u32),
     /// It hangs up.
     Nothing,
 }
@@ -99,12 +101,16 @@ fn answer(request: &Request, authority: &Authority, says: Says) -> Vec<u8> {
     let status = match says {
         Says::Revoked => Status::Revoked { at: now, reason: None },
         Says::Unknown => Status::Unknown,
-        Says::Good | Says::Nothing => Status::Good,
+        Says::Good | Says::GoodBefore(_) | Says::Nothing => Status::Good,
     };
-    let next_update = Some(UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs() + 3600)));
+    let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let (this_update, next_update) = match says {
+        Says::GoodBefore(minutes) => (at(now.as_secs() - u64::from(minutes) * 60), None),
+        _ => (now, Some(at(now.as_secs() + 3600))),
+    };
     let mut response = ResponseBuilder::new(ResponderId::by_name(&issuer).unwrap(), now).nonce(request.nonce.clone());
     for certificate in &request.certificates {
-        response = response.answer(Answer { certificate: certificate.clone(), status, this_update: now, next_update });
+        response = response.answer(Answer { certificate: certificate.clone(), status, this_update, next_update });
     }
     let sign = |octets: &[u8]| Ok::<_, std::convert::Infallible>(authority.sign(octets));
     response.sign(SignatureAlgorithm::EcdsaSha384, sign).unwrap()

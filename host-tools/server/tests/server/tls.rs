@@ -168,6 +168,20 @@ fn certificates_are_checked_for_revocation() {
 }
 
 #[test]
+fn answers_without_an_end_hold_as_long_as_configured() {
+    for (max_age, old, believed) in [("15m", 10, true), ("5m", 10, false), ("15m", 20, false), ("1h", 20, true)] {
+        let (bed, people, _responder) = with_responder(&format!("max_age = \"{max_age}\""), Says::GoodBefore(old));
+        let mari = people.person(&PKCS_ECDSA_P384_SHA384);
+        let path = bed.put(&mari.capsule(CapsuleType::EccSecp384r1));
+        if believed {
+            assert_eq!(bed.recipient(Some(&mari)).get(&path).status, 200, "{max_age}, {old}");
+        } else {
+            assert_eq!(alert(&bed, &mari), AlertDescription::AccessDenied, "{max_age}, {old}");
+        }
+    }
+}
+
+#[test]
 fn intermediate_authorities_may_be_the_servers_or_the_clients() {
     let files = Files::new();
     let intermediate = files.authority.intermediate();
