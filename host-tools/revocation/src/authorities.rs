@@ -14,8 +14,9 @@ use x509_cert::Certificate;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, KeyUsage};
 
+use crate::crl::Crls;
 use crate::issuer::{Issuer, sequence};
-use crate::service::Question;
+use crate::service::{Denied, Failure, Question, decided_by_list};
 
 /// Authorities that are trusted with certificates for one purpose: with [`webpki::KeyUsage::client_auth`] those of clients of TLS.
 pub struct Authorities<P = Purpose> {
@@ -23,6 +24,7 @@ pub struct Authorities<P = Purpose> {
     intermediates: Vec<CertificateDer<'static>>,
     purpose: P,
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
+    lists: Option<Arc<Crls>>,
 }
 
 /// Why there are no authorities.
@@ -88,7 +90,14 @@ impl<P: ExtendedKeyUsageValidator> Authorities<P> {
         for (place, certificate) in intermediates.iter().enumerate() {
             EndEntityCert::try_from(certificate).map_err(|cause| BuildError::Intermediate { place, cause })?;
         }
-        Ok(Self { roots, intermediates, purpose, algorithms: provider.signature_verification_algorithms })
+        Ok(Self { roots, intermediates, purpose, algorithms: provider.signature_verification_algorithms, lists: None })
+    }
+
+    /// With these revocation lists.
+    #[must_use]
+    pub fn with_lists(mut self, lists: Arc<Crls>) -> Self {
+        self.lists = Some(lists);
+        self
     }
 
     /// Checks chain, dates at `now`, key usage `digitalSignature` and the purpose: what a responder is to be asked about the certificate. Of authorities
@@ -106,6 +115,49 @@ impl<P: ExtendedKeyUsageValidator> Authorities<P> {
         let intermediates = self.intermediates(presented);
         let (parsed, path) = self.path(certificate, &end_entity, &intermediates, now)?;
         Ok(question(&parsed, path.intermediate_certificates().next(), &path)?)
+    }
+
+    /// What a revocation list says of a certificate that [`Self::verify`] trusts: what [`Ocsp::check_or`](crate::Ocsp::check_or) takes where no
+    /// responder answers. `None`: there is no list of its issuer that holds.
+    pub fn listed(
+        &self,
+        certificate: &CertificateDer<'_>,
+        presented: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Option<Result<(), Denied>> {
+        let end_entity = EndEntityCert::try_from(certificate).ok()?;
+        self.look_up(&end_entity, &self.intermediates(presented), now)
+    }
+
+    /// Whether a certificate may be taken that [`Self::verify`] trusts, where there is no OCSP: as a list says, and not without one. Without any lists
+    /// nothing is looked up, and all are taken.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn check_lists(
+        &self,
+        certificate: &CertificateDer<'_>,
+        presented: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Denied> {
+        if self.lists.is_none() {
+            return Ok(());
+        }
+        decided_by_list(self.listed(certificate, presented, now).unwrap_or(Err(Denied::NoAnswer(Failure::NoList))))
+    }
+
+    pub(crate) fn look_up(
+        &self,
+        end_entity: &EndEntityCert<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Option<Result<(), Denied>> {
+        self.lists.as_ref()?.look_up(end_entity.issuer(), now, |revocation| {
+            let algorithms = self.algorithms.all;
+            end_entity
+                .verify_for_usage(algorithms, &self.roots.roots, intermediates, now, &self.purpose, Some(revocation), None)
+                .map(drop)
+        })
     }
 
     /// All authorities below the roots that are known.

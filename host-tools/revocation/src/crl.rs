@@ -2,17 +2,27 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use der::asn1::AnyRef;
+use der::{Decode as _, SliceReader, Tag, Tagged as _};
+use rustls_pki_types::{CertificateRevocationListDer, UnixTime};
 use webpki::{
-    CertRevocationList, EndEntityCert, Error, ExpirationPolicy, KeyUsage, OwnedCertRevocationList, RevocationCheckDepth,
+    CertRevocationList, Error, ExpirationPolicy, OwnedCertRevocationList, RevocationCheckDepth, RevocationOptions,
     RevocationOptionsBuilder, UnknownStatusPolicy,
 };
+use x509_cert::time::Time;
 
 use crate::service::Denied;
 
 /// Revocation lists, which can be replaced while they are in use: share them by [`Arc`].
 #[derive(Debug, Default)]
-pub struct Crls(RwLock<Arc<[CertRevocationList<'static>]>>);
+pub struct Crls(RwLock<Arc<[List]>>);
+
+/// A list, and when its time is over.
+#[derive(Debug)]
+struct List {
+    list: CertRevocationList<'static>,
+    next_update: UnixTime,
+}
 
 /// A list cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,35 +53,66 @@ impl Crls {
         Ok(())
     }
 
-    /// What a list of the certificate's issuer says of it, if there is one that holds now.
+    /// Until when each list holds, in the order given. After that it counts only against those who are on it.
+    #[must_use]
+    pub fn next_updates(&self) -> Vec<UnixTime> {
+        self.lists().iter().map(|one| one.next_update).collect()
+    }
+
+    fn lists(&self) -> Arc<[List]> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the lists of `issuer` say of a certificate at `now`, if there is one that holds; `verify` verifies the certificate with these options.
+    ///
+    /// An authority may have changed its key and kept its name; so each list is looked at for itself. That a certificate is revoked is believed of a list
+    /// whose time is over, too.
     pub(crate) fn look_up(
         &self,
-        certificate: &EndEntityCert<'_>,
-        algorithms: &[&dyn SignatureVerificationAlgorithm],
-        roots: &[TrustAnchor<'_>],
-        intermediates: &[CertificateDer<'_>],
+        issuer: &[u8],
         now: UnixTime,
+        verify: impl Fn(RevocationOptions<'_>) -> Result<(), Error>,
     ) -> Option<Result<(), Denied>> {
-        let lists = Arc::clone(&*self.0.read().unwrap_or_else(PoisonError::into_inner));
-        let lists: Vec<_> = lists.iter().collect();
-        let options = RevocationOptionsBuilder::new(&lists)
-            .ok()?
-            .with_depth(RevocationCheckDepth::EndEntity)
-            .with_status_policy(UnknownStatusPolicy::Deny)
-            .with_expiration_policy(ExpirationPolicy::Enforce)
-            .build();
-        let purpose = KeyUsage::client_auth();
-        match certificate.verify_for_usage(algorithms, roots, intermediates, now, purpose, Some(options), None) {
-            Ok(_) => Some(Ok(())),
-            Err(Error::CertRevoked) => Some(Err(Denied::Revoked)),
-            Err(_) => None,
+        let mut found = None;
+        for List { list, next_update } in self.lists().iter().filter(|one| one.list.issuer() == issuer) {
+            let lists = [list];
+            let options = RevocationOptionsBuilder::new(&lists)
+                .ok()?
+                .with_depth(RevocationCheckDepth::EndEntity)
+                .with_status_policy(UnknownStatusPolicy::Deny)
+                .with_expiration_policy(ExpirationPolicy::Ignore)
+                .build();
+            match verify(options) {
+                Err(Error::CertRevoked) => return Some(Err(Denied::Revoked)),
+                Ok(()) if now < *next_update => found = Some(Ok(())),
+                Ok(()) | Err(_) => {}
+            }
         }
+        found
     }
 }
 
-fn parse(lists: &[CertificateRevocationListDer<'_>]) -> Result<Arc<[CertRevocationList<'static>]>, CrlError> {
-    let parse = |(place, list): (usize, &CertificateRevocationListDer<'_>)| {
-        OwnedCertRevocationList::from_der(list).map(CertRevocationList::from).map_err(|cause| CrlError { place, cause })
+fn parse(lists: &[CertificateRevocationListDer<'_>]) -> Result<Arc<[List]>, CrlError> {
+    let parse = |octets: &CertificateRevocationListDer<'_>| {
+        let list = OwnedCertRevocationList::from_der(octets)?.into();
+        let next_update = next_update(octets).map_err(|_| Error::BadDer)?;
+        Ok(List { list, next_update })
     };
+    let parse = |(place, list)| parse(list).map_err(|cause| CrlError { place, cause });
     lists.iter().enumerate().map(parse).collect()
+}
+
+/// RFC 5280, 5.1 "CRL Fields". Only as far as that is read: a list may have a million entries.
+fn next_update(list: &[u8]) -> Result<UnixTime, der::Error> {
+    let signed = AnyRef::from_der(list)?;
+    let certified = AnyRef::decode(&mut SliceReader::new(signed.value())?)?;
+    let mut fields = SliceReader::new(certified.value())?;
+    let first = AnyRef::decode(&mut fields)?;
+    if first.tag() == Tag::Integer {
+        // That was the version; now the algorithm.
+        AnyRef::decode(&mut fields)?;
+    }
+    let _issuer = AnyRef::decode(&mut fields)?;
+    let _this_update = Time::decode(&mut fields)?;
+    Ok(UnixTime::since_unix_epoch(Time::decode(&mut fields)?.to_unix_duration()))
 }

@@ -133,6 +133,9 @@ pub enum Failure {
     /// Neither the certificate nor the configuration names a responder.
     #[error("there is no responder for it")]
     NoResponder,
+    /// Revocation lists decide, and there is none of its issuer that holds.
+    #[error("there is no revocation list of its issuer that holds")]
+    NoList,
     /// The responder cannot be asked, or does not answer as it should.
     #[error("OCSP responder: {0}")]
     Http(#[from] HttpError),
@@ -162,6 +165,7 @@ impl Failure {
     pub const fn name(self) -> &'static str {
         match self {
             Self::NoResponder => "no_responder",
+            Self::NoList => "no_list",
             Self::Http(HttpError::Timeout) => "timeout",
             Self::Http(_) => "http",
             Self::Refused(_) => "refused",
@@ -178,7 +182,9 @@ impl Failure {
         match self {
             Self::Http(error) => !matches!(error, HttpError::Address),
             Self::Refused(refusal) => matches!(refusal, Refusal::InternalError | Refusal::TryLater),
-            Self::NoResponder | Self::Parse(_) | Self::Fault(_) | Self::LeftAlone | Self::Busy | Self::Internal => false,
+            Self::NoResponder | Self::NoList | Self::Parse(_) | Self::Fault(_) | Self::LeftAlone | Self::Busy | Self::Internal => {
+                false
+            }
         }
     }
 }
@@ -257,12 +263,25 @@ impl Ocsp {
     /// # Errors
     /// It may not.
     pub async fn check(&self, question: &Question) -> Result<(), Denied> {
+        self.check_or(question, || None).await
+    }
+
+    /// The same; where there is no answer, `other_source` is asked before the policy decides, as
+    /// [`Authorities::listed`](crate::Authorities::listed).
+    ///
+    /// # Errors
+    /// It may not.
+    pub async fn check_or(
+        &self,
+        question: &Question,
+        other_source: impl FnOnce() -> Option<Result<(), Denied>>,
+    ) -> Result<(), Denied> {
         if let Some(decision) = self.recall(question) {
             return decision;
         }
         match self.status(question).await {
             Ok(status) => decided(verdict(status)),
-            Err(failure) => self.without_answer(question, failure, || None),
+            Err(failure) => self.without_answer(question, failure, other_source),
         }
     }
 
@@ -299,7 +318,8 @@ impl Ocsp {
             return decided(Err(denied));
         }
         if let Some(decision) = other_source() {
-            return decided(decision);
+            tracing::info!(%failure, "a revocation list decided about a certificate, for want of an OCSP response");
+            return decided_by_list(decision);
         }
         let taken = match shared.settings.policy {
             Policy::Hard => false,
@@ -453,6 +473,15 @@ pub(crate) fn decided(decision: Result<(), Denied>) -> Result<(), Denied> {
         Err(Denied::Unknown) => "unknown",
         Err(Denied::NoAnswer(_)) => "refused_without_answer",
     });
+    decision
+}
+
+/// What a list says: who is good by it is counted apart, for it is older than what a responder says.
+pub(crate) fn decided_by_list(decision: Result<(), Denied>) -> Result<(), Denied> {
+    if decision.is_err() {
+        return decided(decision);
+    }
+    metric::decision("accepted_by_list");
     decision
 }
 

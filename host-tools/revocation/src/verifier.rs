@@ -35,7 +35,6 @@ pub struct ClientVerifier {
     authorities: Authorities,
     hints: Vec<DistinguishedName>,
     ocsp: Option<Ocsp>,
-    crls: Option<Arc<Crls>>,
     ocsp_of_intermediates: bool,
     anonymous: bool,
     waiting: Semaphore,
@@ -104,12 +103,14 @@ impl Builder {
     /// # Errors
     /// There is no root, or an intermediate certificate is malformed.
     pub fn build(self) -> Result<ClientVerifier, BuildError> {
-        let authorities = Authorities::new(self.roots, self.intermediates, Purpose::client_auth(), &self.provider)?;
+        let mut authorities = Authorities::new(self.roots, self.intermediates, Purpose::client_auth(), &self.provider)?;
+        if let Some(lists) = self.crls {
+            authorities = authorities.with_lists(lists);
+        }
         Ok(ClientVerifier {
             hints: authorities.roots.subjects(),
             authorities,
             ocsp: self.ocsp,
-            crls: self.crls,
             ocsp_of_intermediates: self.ocsp_of_intermediates,
             anonymous: self.anonymous,
             waiting: Semaphore::new(self.max_waiting),
@@ -138,14 +139,11 @@ impl ClientVerifier {
         let end_entity = EndEntityCert::try_from(certificate).map_err(Untrusted::from)?;
         let intermediates = self.authorities.intermediates(presented);
         let (parsed, path) = self.authorities.path(certificate, &end_entity, &intermediates, now)?;
-        let listed = || {
-            let crls = self.crls.as_ref()?;
-            crls.look_up(&end_entity, self.authorities.algorithms.all, &self.authorities.roots.roots, &intermediates, now)
-        };
-        match (&self.ocsp, &self.crls) {
-            (Some(ocsp), _) => self.check_revocation(ocsp, &parsed, &path, listed),
-            (None, Some(_)) => Ok(decided(listed().unwrap_or(Err(Denied::NoAnswer(Failure::NoResponder))))?),
-            (None, None) => Ok(()),
+        match &self.ocsp {
+            Some(ocsp) => {
+                self.check_revocation(ocsp, &parsed, &path, || self.authorities.look_up(&end_entity, &intermediates, now))
+            }
+            None => Ok(self.authorities.check_lists(certificate, presented, now)?),
         }
     }
 

@@ -20,8 +20,8 @@ use crate::config::{self, Config};
 use crate::current::Current;
 use crate::refusal::Refusal;
 use crate::server::{Base, Kind, StartError};
-use crate::tls;
 use crate::watched::Watched;
+use crate::{files, tls};
 
 pub(crate) use recipient::Recipient;
 
@@ -61,7 +61,7 @@ impl Kind for config::Capsules {
 
     fn load(config: &Config, ocsp: Option<Ocsp>) -> Result<Loaded, StartError> {
         let config::Capsules { sender, recipient } = &config.interface;
-        let verifier = client_verifier(recipient, ocsp, config.ocsp.pending)?;
+        let verifier = client_verifier(config, ocsp)?;
         Ok(Loaded {
             sender: tls::server_config("sender", &sender.certificate, &sender.key, None)?,
             recipient: tls::server_config("recipient", &recipient.certificate, &recipient.key, Some(verifier))?,
@@ -87,18 +87,19 @@ impl Kind for config::Capsules {
 }
 
 /// Verifies client certificates: UC.KTS.04. Clients without one get as far as the answer 401.
-fn client_verifier(
-    recipient: &config::Recipient,
-    ocsp: Option<Ocsp>,
-    max_waiting: usize,
-) -> Result<Arc<dyn ClientCertVerifier>, StartError> {
-    let roots = tls::roots(&recipient.client_authorities)?;
+fn client_verifier(config: &Config, ocsp: Option<Ocsp>) -> Result<Arc<dyn ClientCertVerifier>, StartError> {
+    let recipient = &config.interface.recipient;
+    let roots = files::roots("recipient", "client_authorities", &recipient.client_authorities)?;
+    let intermediates = files::authorities("recipient", "client_intermediates", &recipient.client_intermediates)?;
     let mut builder = ClientVerifier::builder(roots, &tls::crypto_provider())
-        .intermediates(tls::all_certificates(&recipient.client_intermediates)?)
+        .intermediates(intermediates)
         .allow_anonymous()
-        .max_waiting(max_waiting);
+        .max_waiting(config.ocsp.pending);
     if let Some(ocsp) = ocsp {
         builder = builder.ocsp(ocsp);
+    }
+    if let Some(lists) = files::lists(&config.crl.files)? {
+        builder = builder.crls(lists);
     }
     let verifier = builder.build().map_err(|error| StartError::new(format!("recipient: {error}")))?;
     Ok(Arc::new(verifier))

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use capsules::{Capsules, Recipient, Sender};
-pub use common::{CleanUp, Expiry, Limits, Log, LogLevel, Ocsp, OcspPolicy, Operations, Store, TooLong};
+pub use common::{CleanUp, Crl, Expiry, Limits, Log, LogLevel, Ocsp, OcspPolicy, Operations, Store, TooLong};
 pub use error::Error;
 pub use shares::Shares;
 
@@ -32,6 +32,8 @@ pub struct Config<I = Capsules> {
     pub expiry: Expiry,
     /// Revocation of recipients' certificates.
     pub ocsp: Ocsp,
+    /// The same, where responders do not answer.
+    pub crl: Crl,
     /// What clients may take.
     pub limits: Limits,
     /// Deletion of what has expired.
@@ -63,6 +65,8 @@ struct File {
     expiry: Expiry,
     #[serde(default)]
     ocsp: Ocsp,
+    #[serde(default)]
+    crl: Crl,
     #[serde(default)]
     limits: Limits,
     #[serde(default)]
@@ -117,13 +121,13 @@ impl<I: Interface> Config<I> {
     }
 
     fn of(parsed: File, file: &Path) -> Result<Self, Error> {
-        let File { sender, recipient, shares, operations, store, expiry, ocsp, limits, clean_up, log } = parsed;
+        let File { sender, recipient, shares, operations, store, expiry, ocsp, crl, limits, clean_up, log } = parsed;
         let wrong = |(key, what)| Error::contradiction(file, key, what);
         let interface = I::take(Sections { sender, recipient, shares }).map_err(wrong)?;
-        let mut config = Self { interface, operations, store, expiry, ocsp, limits, clean_up, log };
+        let mut config = Self { interface, operations, store, expiry, ocsp, crl, limits, clean_up, log };
         config.check().map_err(wrong)?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        for path in config.interface.paths().into_iter().chain(config.store.paths()) {
+        for path in config.interface.paths().into_iter().chain(config.store.paths()).chain(&mut config.crl.files) {
             *path = folder.join(&*path);
         }
         Ok(config)

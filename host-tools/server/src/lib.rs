@@ -23,6 +23,7 @@ mod connection;
 mod created;
 mod current;
 mod expiry;
+mod files;
 mod listener;
 pub mod log;
 mod metrics;

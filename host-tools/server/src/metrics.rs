@@ -18,6 +18,7 @@ const STORE_DURATION: &str = "cdoc2_store_duration_seconds";
 const STORE_ERRORS: &str = "cdoc2_store_errors_total";
 const OLDEST_EXPIRED: &str = "cdoc2_oldest_expired_seconds";
 const CERTIFICATE_EXPIRY: &str = "cdoc2_certificate_not_after_seconds";
+const LISTS_NEXT_UPDATE: &str = "cdoc2_crl_next_update_seconds";
 const RELOADS: &str = "cdoc2_reloads_total";
 const TICKETS: &str = "cdoc2_tickets_total";
 
@@ -51,6 +52,7 @@ fn describe() {
     describe_counter!(STORE_ERRORS, "Operations that the database did not do, by operation and error");
     describe_gauge!(OLDEST_EXPIRED, Unit::Seconds, "For how long the oldest of what expired waits to be deleted");
     describe_gauge!(CERTIFICATE_EXPIRY, Unit::Seconds, "When the server's certificate expires, in seconds since 1970");
+    describe_gauge!(LISTS_NEXT_UPDATE, Unit::Seconds, "When the first of the revocation lists is outdated, in seconds since 1970");
     describe_counter!(RELOADS, "Attempts to load certificates and keys anew, by result: done, failed");
     describe_counter!(TICKETS, "Requests for shares, by outcome: accepted, or why not");
 }
@@ -111,6 +113,10 @@ pub(crate) fn oldest_expired(seconds: f64) {
 
 pub(crate) fn certificate_not_after(listener: &'static str, seconds: f64) {
     gauge!(CERTIFICATE_EXPIRY, "listener" => listener).set(seconds);
+}
+
+pub(crate) fn lists_next_update(seconds: f64) {
+    gauge!(LISTS_NEXT_UPDATE).set(seconds);
 }
 
 pub(crate) fn reloaded(done: bool) {

@@ -26,8 +26,8 @@ use crate::config::{self, Config};
 use crate::current::Current;
 use crate::refusal::Refusal;
 use crate::server::{Base, Kind, StartError};
-use crate::tls;
 use crate::watched::Watched;
+use crate::{files, tls};
 
 const NO_SHARE: Refusal = Refusal::NotFound("there is no such share");
 const WRONG_METHOD: Refusal = Refusal::MethodNotAllowed(
@@ -68,7 +68,11 @@ impl Kind for config::Shares {
     fn load(config: &Config<Self>, _ocsp: Option<Ocsp>) -> Result<Loaded, StartError> {
         let Self { certificate, key, authorities, intermediates, .. } = &config.interface;
         let tls = tls::server_config("shares", certificate, key, None)?;
-        let authorities = self::authorities(tls::roots(authorities)?, tls::all_certificates(intermediates)?)?;
+        let roots = files::roots("shares", "authorities", authorities)?;
+        let mut authorities = self::authorities(roots, files::authorities("shares", "intermediates", intermediates)?)?;
+        if let Some(lists) = files::lists(&config.crl.files)? {
+            authorities = authorities.with_lists(lists);
+        }
         Ok(Loaded { tls, authorities: Arc::new(authorities) })
     }
 

@@ -1,28 +1,25 @@
-//! TLS 1.3 for the public listeners, and the files that it needs.
+//! TLS 1.3 for the public listeners.
 //!
 //! There are no session tickets and no resumption: a resumed session would skip the client certificate's revocation check, and a stolen ticket key would
 //! open recorded sessions. Every handshake is a full one.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use der::Decode as _;
 use revocation::ocsp::NonceRule;
 use revocation::{Ocsp, Policy, Settings};
-use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as provider;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::runtime::Handle;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroize as _;
 
 use crate::config::{self, OcspPolicy};
+use crate::files::Named;
 use crate::metrics;
 use crate::server::StartError;
 
@@ -55,28 +52,6 @@ pub(crate) fn server_config(
     Ok(Arc::new(config))
 }
 
-/// The authorities in PEM files.
-pub(crate) fn roots(files: &[PathBuf]) -> Result<RootCertStore, StartError> {
-    let mut roots = RootCertStore::empty();
-    for file in files {
-        for certificate in certificates(file)? {
-            roots
-                .add(certificate)
-                .map_err(|error| fault(file, format_args!("holds what is no certificate of an authority: {error}")))?;
-        }
-    }
-    Ok(roots)
-}
-
-/// The certificates in PEM files.
-pub(crate) fn all_certificates(files: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, StartError> {
-    let mut all = Vec::new();
-    for file in files {
-        all.extend(certificates(file)?);
-    }
-    Ok(all)
-}
-
 /// What asks responders, on the runtime that this is called in. It remembers answers, so there is one for as long as the server runs.
 pub(crate) fn ocsp(config: &config::Ocsp) -> Option<Ocsp> {
     let mut settings = Settings::default();
@@ -95,15 +70,24 @@ pub(crate) fn ocsp(config: &config::Ocsp) -> Option<Ocsp> {
 }
 
 /// A chain with the key that fits its first certificate.
-fn certified_key(listener: &'static str, chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, StartError> {
-    let certificates = certificates(chain)?;
+fn certified_key(
+    listener: &'static str,
+    chain: &Path,
+    key: &Path,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, StartError> {
+    let chain = Named { section: listener, key: "certificate", path: chain };
+    let key = Named { section: listener, key: "key", path: key };
+    let certificates = chain.certificates()?;
     let not_after = certificates.first().and_then(|first| not_after(first));
-    let mut private = private_key(key)?;
+    let mut private = key.private_key()?;
     let certified = CertifiedKey::from_der(certificates, private.clone_key(), provider);
     private.zeroize();
     let certified = certified.map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => fault(key, format_args!("is not the key of the certificate in {}", chain.display())),
-        error => fault(key, format_args!("and {} cannot be used: {error}", chain.display())),
+        rustls::Error::InconsistentKeys(_) => {
+            key.fault(format_args!("is not the key of the certificate in {}", chain.path.display()))
+        }
+        error => key.fault(format_args!("and {} cannot be used: {error}", chain.path.display())),
     })?;
     if let Some(seconds) = not_after {
         metrics::certificate_not_after(listener, seconds);
@@ -115,33 +99,4 @@ fn certified_key(listener: &'static str, chain: &Path, key: &Path, provider: &Cr
 fn not_after(certificate: &CertificateDer<'_>) -> Option<f64> {
     let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
     Some(certificate.tbs_certificate().validity().not_after.to_unix_duration().as_secs_f64())
-}
-
-/// All certificates of a PEM file, which must hold at least one.
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
-    let text = read(file)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(fault(file, format_args!("holds no certificate in PEM (\"-----BEGIN CERTIFICATE-----\")"))),
-        Err(error) => Err(fault(file, format_args!("is no PEM: {error}"))),
-    }
-}
-
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, StartError> {
-    let text = read(file)?;
-    if fs::metadata(file).is_ok_and(|metadata| metadata.mode() & 0o007 != 0) {
-        tracing::warn!(file = %file.display(), "everybody on this machine can read or change this private key: chmod o= it");
-    }
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
-        fault(file, format_args!("holds no private key in PEM that is not encrypted (\"-----BEGIN PRIVATE KEY-----\")"))
-    })
-}
-
-fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, StartError> {
-    fs::read(file).map(Zeroizing::new).map_err(|error| fault(file, format_args!("cannot be read: {error}")))
-}
-
-fn fault(file: &Path, what: std::fmt::Arguments<'_>) -> StartError {
-    StartError::new(format!("{} {what}", file.display()))
 }

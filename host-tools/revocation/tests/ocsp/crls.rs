@@ -1,6 +1,7 @@
 //! Revocation lists, alone and behind a responder.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{
     CertificateRevocationListParams, Issuer, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber, date_time_ymd,
@@ -8,7 +9,7 @@ use rcgen::{
 use revocation::ocsp::Status;
 use revocation::{Crls, Policy};
 use rustls::AlertDescription::{AccessDenied, CertificateRevoked};
-use rustls_pki_types::CertificateRevocationListDer;
+use rustls_pki_types::{CertificateRevocationListDer, UnixTime};
 
 use crate::handshakes::{builder, handshake_of, ocsp};
 use crate::peers::Reply;
@@ -32,6 +33,11 @@ fn list(owner: &Owner, year: i32) -> CertificateRevocationListDer<'static> {
     params.signed_by(&Issuer::from_params(&owner.params, &owner.key)).unwrap().der().clone()
 }
 
+/// The next update of a list until the end of 2021.
+fn end_of_2021() -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(1_640_908_800))
+}
+
 fn crls(list: CertificateRevocationListDer<'_>) -> Arc<Crls> {
     Arc::new(Crls::new(&[list]).unwrap())
 }
@@ -43,11 +49,24 @@ async fn lists_alone_decide() {
     let current = || builder(&root).crls(crls(list(&root, 2100)));
     assert_eq!(handshake_of(current(), &seven, &[]).await, Ok(()));
     assert_eq!(handshake_of(current(), &eight, &[]).await, Err(CertificateRevoked));
+    // What an old list says against somebody still holds.
+    assert_eq!(handshake_of(builder(&root).crls(crls(list(&root, 2021))), &eight, &[]).await, Err(CertificateRevoked));
     let other = Owner::root("other");
     for useless in [list(&root, 2021), list(&other, 2100), list(&Owner::root("root"), 2100)] {
         assert_eq!(handshake_of(builder(&root).crls(crls(useless)), &seven, &[]).await, Err(AccessDenied));
     }
     assert_eq!(handshake_of(builder(&root).crls(Arc::new(Crls::default())), &seven, &[]).await, Err(AccessDenied));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_list_of_the_issuer_is_looked_at() {
+    let root = Owner::root("root");
+    let (seven, eight) = (root.issue(client(7)), root.issue(client(8)));
+    // An older list, one of an older key of the same authority, and one of a stranger come first.
+    let all = [list(&root, 2021), list(&Owner::root("root"), 2100), list(&Owner::root("other"), 2100), list(&root, 2100)];
+    let lists = Arc::new(Crls::new(&all).unwrap());
+    assert_eq!(handshake_of(builder(&root).crls(Arc::clone(&lists)), &seven, &[]).await, Ok(()));
+    assert_eq!(handshake_of(builder(&root).crls(lists), &eight, &[]).await, Err(CertificateRevoked));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,6 +81,7 @@ async fn lists_are_looked_at_where_no_responder_answers() {
         assert_eq!(handshake_of(both(list(&root, 2100)), &eight, &[]).await, Err(CertificateRevoked));
         let told = if policy == Policy::Soft { Ok(()) } else { Err(AccessDenied) };
         assert_eq!(handshake_of(both(list(&root, 2021)), &seven, &[]).await, told, "the policy decides");
+        assert_eq!(handshake_of(both(list(&root, 2021)), &eight, &[]).await, Err(CertificateRevoked), "an old list");
     }
 }
 
@@ -84,6 +104,7 @@ async fn lists_are_replaced_in_use() {
     let lists = crls(list(&root, 2021));
     let seven = root.issue(client(7));
     assert_eq!(handshake_of(builder(&root).crls(Arc::clone(&lists)), &seven, &[]).await, Err(AccessDenied));
+    assert_eq!(lists.next_updates(), [end_of_2021()]);
     lists.replace(&[list(&root, 2100)]).unwrap();
     assert_eq!(handshake_of(builder(&root).crls(Arc::clone(&lists)), &seven, &[]).await, Ok(()));
     let error = lists.replace(&[list(&root, 2100), vec![0x30, 0].into()]).unwrap_err();

@@ -142,6 +142,15 @@ pub enum OcspPolicy {
     Soft,
 }
 
+/// The section `[crl]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Crl {
+    /// Revocation lists in PEM or DER, of the authorities that issue the clients' certificates. Looked at where no responder answers, before
+    /// [`Ocsp::policy`]; with OCSP off they decide alone.
+    pub files: Vec<PathBuf>,
+}
+
 /// The section `[limits]`.
 ///
 /// "An address" is one of IPv4, or a /64 of IPv6: what one customer of a provider has. A rate of 0 is no limit.

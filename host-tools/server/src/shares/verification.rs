@@ -28,11 +28,12 @@ pub(super) async fn verify(shared: &Shared, presented: Presented<'_>, id: &Share
     same_person(&ticket, &signer)?;
     valid_now(&signer, now)?;
     signed(&ticket, &signer)?;
-    let question = trusted(&shared.authorities.get(), &signer, now)?;
+    let authorities = shared.authorities.get();
+    let question = trusted(&authorities, &signer, now)?;
 
     let stored = kept(&shared.store, id).await?;
     recipient(&signer, &stored)?;
-    not_revoked(shared.ocsp.as_ref(), &question).await?;
+    not_revoked(shared.ocsp.as_ref(), &authorities, &question, &signer, now).await?;
     fresh_nonce(&shared.store, ticket.audience()).await?;
     Ok(stored)
 }
@@ -59,12 +60,19 @@ fn valid_now(signer: &Signer, now: UnixTime) -> Result<(), Rejection> {
     }
 }
 
-/// Step 3, second half: the certificate is not revoked, as its responder says, or the policy while there is no answer.
-async fn not_revoked(ocsp: Option<&Ocsp>, question: &Question) -> Result<(), Rejection> {
-    match ocsp {
-        Some(ocsp) => ocsp.check(question).await.map_err(Rejection::Revocation),
-        None => Ok(()),
-    }
+/// Step 3, second half: the certificate is not revoked, as its responder says; while that does not answer, as a list says, or the policy.
+async fn not_revoked(
+    ocsp: Option<&Ocsp>,
+    authorities: &Authorities,
+    question: &Question,
+    signer: &Signer,
+    now: UnixTime,
+) -> Result<(), Rejection> {
+    let decision = match ocsp {
+        Some(ocsp) => ocsp.check_or(question, || authorities.listed(&signer.certificate, &[], now)).await,
+        None => authorities.check_lists(&signer.certificate, &[], now),
+    };
+    decision.map_err(Rejection::Revocation)
 }
 
 /// Steps 4 and 5: exactly one audience is disclosed, and has a server, a share and a nonce in it.

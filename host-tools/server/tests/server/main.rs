@@ -7,6 +7,7 @@ mod limits;
 mod operations;
 mod program;
 mod responder;
+mod revocation;
 mod routes;
 mod shares;
 mod stopping;

@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use cdoc2_api::{Capsule, CapsuleType};
 use cdoc2_server::config::Interface;
-use cdoc2_server::{CapsuleAddresses, Config, Server};
+use cdoc2_server::{CapsuleAddresses, Config, Server, StartError};
+use der::Decode as _;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SignatureAlgorithm, SigningKey as _,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, RevokedCertParams, SerialNumber,
+    SignatureAlgorithm, SigningKey as _,
 };
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -74,6 +76,25 @@ impl Authority {
         Identity { certificate: parameters.signed_by(&key, &self.issuer).unwrap().der().clone(), key }
     }
 
+    /// A revocation list with these certificates, until the end of `year`; in DER.
+    pub(crate) fn list(&self, revoked: &[&Identity], year: i32) -> Vec<u8> {
+        let revoked = revoked.iter().map(|identity| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&identity.serial()),
+            revocation_time: rcgen::date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2020, 1, 1),
+            next_update: rcgen::date_time_ymd(year, 12, 31),
+            crl_number: SerialNumber::from_slice(&[1]),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().der().to_vec()
+    }
+
     /// ECDSA with SHA-384 over `octets`, in DER.
     pub(crate) fn sign(&self, octets: &[u8]) -> Vec<u8> {
         self.issuer.key().sign(octets).unwrap()
@@ -107,7 +128,7 @@ fn authority(name: &str) -> CertificateParams {
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name.push(DnType::CommonName, name);
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     parameters
 }
 
@@ -123,6 +144,12 @@ impl Identity {
         self.key.public_key_raw().to_vec()
     }
 
+    /// The number of the certificate.
+    fn serial(&self) -> Vec<u8> {
+        let certificate = x509_cert::Certificate::from_der(&self.certificate).unwrap();
+        certificate.tbs_certificate().serial_number().as_bytes().to_vec()
+    }
+
     /// A capsule for this key; the type is for the caller to know.
     pub(crate) fn capsule(&self, capsule_type: CapsuleType) -> Capsule {
         Capsule { recipient_id: self.recipient_id(), ephemeral_key_material: self.recipient_id(), capsule_type }
@@ -134,7 +161,7 @@ impl Identity {
     }
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     use base64ct::{Base64, Encoding as _};
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", Base64::encode_string(der))
 }
@@ -255,6 +282,20 @@ impl Bed {
     /// A connection whose handshake is finished, as far as a client can know.
     pub(crate) fn tls(&self, address: SocketAddr, identity: Option<&Identity>) -> io::Result<Tls> {
         tls(address, client_config(&self.files.authority, identity, &[&rustls::version::TLS13]))
+    }
+
+    /// What ends the connection of a recipient who shows this.
+    pub(crate) fn alert(&self, identity: &Identity) -> AlertDescription {
+        let error = self.tls(self.addresses.recipient, Some(identity)).unwrap().read(&mut [0]).unwrap_err();
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::AlertReceived(alert)) => *alert,
+            _ => panic!("{error}"),
+        }
+    }
+
+    /// Loads the files anew.
+    pub(crate) fn reload(&self) -> Result<(), StartError> {
+        self.runtime.block_on(self.server.as_ref().unwrap().reload())
     }
 
     /// Puts a capsule and gives its path.

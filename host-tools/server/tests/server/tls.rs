@@ -1,7 +1,6 @@
 //! What the listeners take as TLS, and whom they let in.
 
 use std::io::{self, Read as _};
-use std::sync::Arc;
 
 use cdoc2_api::CapsuleType;
 use rcgen::PKCS_ECDSA_P384_SHA384;
@@ -9,17 +8,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{AlertDescription, ClientConfig, HandshakeKind, ProtocolVersion, RootCertStore};
 
-use super::responder::{Responder, Says};
-use super::support::{Authority, Bed, Files, Http, Identity, client_config, connect, tls};
-
-/// What ends the connection of a recipient who shows this.
-fn alert(bed: &Bed, identity: &Identity) -> AlertDescription {
-    let error = bed.tls(bed.addresses.recipient, Some(identity)).unwrap().read(&mut [0]).unwrap_err();
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::AlertReceived(alert)) => *alert,
-        _ => panic!("{error}"),
-    }
-}
+use super::support::{Authority, Bed, Files, Http, client_config, connect, tls};
 
 #[test]
 fn tls_1_2_is_refused() {
@@ -53,7 +42,7 @@ fn certificates_that_are_not_sound_are_refused_with_an_alert() {
         (authority.server(), AlertDescription::UnsupportedCertificate),
         (authority.intermediate().person(&PKCS_ECDSA_P384_SHA384), AlertDescription::UnknownCA),
     ] {
-        assert_eq!(alert(&bed, &identity), told);
+        assert_eq!(bed.alert(&identity), told);
     }
     let metrics = bed.metrics();
     assert!(metrics.contains(r#"cdoc2_handshakes_total{listener="recipient",result="failed"}"#), "{metrics}");
@@ -130,55 +119,6 @@ fn reload_takes_new_authorities() {
     std::fs::write(bed.files.path("authority.pem"), newcomers.certificate.pem()).unwrap();
     bed.runtime.block_on(bed.server.as_ref().unwrap().reload()).unwrap();
     assert_eq!(bed.recipient(Some(&mari)).get(&path).status, 200);
-}
-
-/// A server whose recipients are another authority's than its own certificate; that authority, and its responder.
-fn with_responder(settings: &str, says: Says) -> (Bed, Arc<Authority>, Responder) {
-    let files = Files::new();
-    let people = Arc::new(Authority::new());
-    std::fs::write(files.path("people.pem"), people.certificate.pem()).unwrap();
-    let responder = Responder::start(&people, says);
-    let ocsp = format!("url = \"{}\"\n{settings}", responder.url);
-    let text = files.text("").replace("enabled = false", &ocsp).replace("authority.pem", "people.pem");
-    (Bed::start(files, &text), people, responder)
-}
-
-#[test]
-fn certificates_are_checked_for_revocation() {
-    use AlertDescription::{AccessDenied, CertificateRevoked, CertificateUnknown};
-    for policy in ["hard", "grace", "soft"] {
-        for (says, refused) in [
-            (Says::Good, None),
-            (Says::Revoked, Some(CertificateRevoked)),
-            (Says::Unknown, Some(CertificateUnknown)),
-            (Says::Nothing, Some(AccessDenied).filter(|_| policy != "soft")),
-        ] {
-            let (bed, people, responder) = with_responder(&format!("policy = \"{policy}\""), says);
-            let mari = people.person(&PKCS_ECDSA_P384_SHA384);
-            let path = bed.put(&mari.capsule(CapsuleType::EccSecp384r1));
-            // Who shows no certificate is not asked about.
-            assert_eq!(bed.recipient(None).get(&path).status, 401);
-            assert_eq!(responder.asked(), 0);
-            match refused {
-                None => assert_eq!(bed.recipient(Some(&mari)).get(&path).status, 200, "{policy}, {says:?}"),
-                Some(told) => assert_eq!(alert(&bed, &mari), told, "{policy}, {says:?}"),
-            }
-        }
-    }
-}
-
-#[test]
-fn answers_without_an_end_hold_as_long_as_configured() {
-    for (max_age, old, believed) in [("15m", 10, true), ("5m", 10, false), ("15m", 20, false), ("1h", 20, true)] {
-        let (bed, people, _responder) = with_responder(&format!("max_age = \"{max_age}\""), Says::GoodBefore(old));
-        let mari = people.person(&PKCS_ECDSA_P384_SHA384);
-        let path = bed.put(&mari.capsule(CapsuleType::EccSecp384r1));
-        if believed {
-            assert_eq!(bed.recipient(Some(&mari)).get(&path).status, 200, "{max_age}, {old}");
-        } else {
-            assert_eq!(alert(&bed, &mari), AlertDescription::AccessDenied, "{max_age}, {old}");
-        }
-    }
 }
 
 #[test]

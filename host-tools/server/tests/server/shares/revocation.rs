@@ -20,12 +20,18 @@ struct Scene {
 
 impl Scene {
     fn new(policy: &str, says: Says) -> Self {
+        Self::with(policy, says, "")
+    }
+
+    /// With further sections. `people.crl` is a list of the people's authority, with nobody on it.
+    fn with(policy: &str, says: Says, more: &str) -> Self {
         let people = Arc::new(Authority::new());
         let responder = Responder::start(&people, says);
         let files = Files::new();
         std::fs::write(files.path("people.pem"), people.certificate.pem()).unwrap();
+        std::fs::write(files.path("people.crl"), people.list(&[], 2100)).unwrap();
         let ocsp = format!("url = \"{}\"\npolicy = \"{policy}\"", responder.url);
-        let text = files.shares_text("").replace("enabled = false", &ocsp);
+        let text = files.shares_text(more).replace("enabled = false", &ocsp);
         let bed = SharesBed::start(files, &text.replace("authorities = [\"authority.pem\"]", "authorities = [\"people.pem\"]"));
         let mari = Person::new(&people, Algorithm::Es256);
         let id = bed.put(&mari.id);
@@ -72,6 +78,16 @@ fn without_an_answer_the_policy_decides() {
             assert_eq!(bed.get(&id, &fields).status, 200, "{policy}");
         }
     }
+}
+
+#[test]
+fn lists_are_looked_at_while_no_responder_answers() {
+    let Scene { bed, people, mari, id, .. } = Scene::with("hard", Says::Nothing, "[crl]\nfiles = [\"people.crl\"]");
+    let fields = mari.newer(&bed.ticket(&mari, &id));
+    assert_eq!(bed.get(&id, &fields).status, 200);
+    std::fs::write(bed.files.path("people.crl"), people.list(&[&mari.identity], 2100)).unwrap();
+    bed.runtime.block_on(bed.server.as_ref().unwrap().reload()).unwrap();
+    bed.refuses(&id, &mari.newer(&bed.ticket(&mari, &id)), "revoked");
 }
 
 /// Nobody but the recipient makes the server ask.
