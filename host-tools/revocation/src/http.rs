@@ -15,6 +15,20 @@ use crate::ocsp::{MAX_LEN, REQUEST_TYPE, RESPONSE_TYPE};
 /// For how long a connection that is not used is kept.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// Whether a responder can be asked there: an `http` URL with a host.
+#[must_use]
+pub fn is_address(url: &str) -> bool {
+    address(url).is_some()
+}
+
+fn address(url: &str) -> Option<Uri> {
+    let uri: Uri = url.parse().ok()?;
+    let authority = uri.authority()?;
+    // A port that is no number is a part of neither.
+    let sound = !authority.host().is_empty() && (authority.port_u16().is_some() || authority.as_str().ends_with(authority.host()));
+    (uri.scheme_str() == Some("http") && sound).then_some(uri)
+}
+
 /// Connections to responders.
 #[derive(Clone, Debug)]
 pub(crate) struct Client(Connections<HttpConnector, Full<Bytes>>);
@@ -51,10 +65,7 @@ impl Client {
 
     /// Posts a question; the body of the answer. Redirections are not followed.
     pub(crate) async fn post(&self, url: &str, question: Vec<u8>, timeout: Duration) -> Result<Bytes, HttpError> {
-        let uri: Uri = url.parse().map_err(|_| HttpError::Address)?;
-        if uri.scheme_str() != Some("http") || uri.host().is_none() {
-            return Err(HttpError::Address);
-        }
+        let uri = address(url).ok_or(HttpError::Address)?;
         let request = Request::builder()
             .method(Method::POST)
             .uri(uri)
@@ -79,6 +90,42 @@ impl Client {
             Ok(body) => Ok(body.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => Err(HttpError::TooLong),
             Err(_) => Err(HttpError::Connection),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_of_plain_http() {
+        for url in [
+            "http://ocsp.example.org",
+            "http://ocsp.example.org/",
+            "http://127.0.0.1:8080/ocsp?a=b",
+            "http://[::1]",
+            "http://[::1]:80/",
+        ] {
+            assert!(is_address(url), "{url}");
+        }
+        for url in [
+            "",
+            "http",
+            "http:",
+            "http://",
+            "http:///path",
+            "http://:80/",
+            "http://ocsp.example.org:99999/",
+            "http://ocsp.example.org:http/",
+            "http://ocsp example.org",
+            "https://ocsp.example.org",
+            "ldap://ocsp.example.org",
+            "ocsp.example.org",
+            "/ocsp",
+            "*",
+        ] {
+            assert!(!is_address(url), "{url}");
         }
     }
 }

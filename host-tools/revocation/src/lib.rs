@@ -70,7 +70,7 @@
 pub mod authorities;
 pub mod clock;
 pub mod crl;
-mod http;
+pub mod http;
 pub mod issuer;
 mod metric;
 pub mod ocsp;

@@ -10,6 +10,7 @@ mod error;
 mod shares;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -98,9 +99,13 @@ pub trait Interface: Sized {
     #[doc(hidden)]
     fn paths(&mut self) -> Vec<&mut PathBuf>;
 
-    /// What must hold of them, and of limits for their sake.
+    /// Every address in them, with its key.
     #[doc(hidden)]
-    fn rules(&self, limits: &Limits) -> Vec<Rule>;
+    fn addresses(&self) -> Vec<(&'static str, SocketAddr)>;
+
+    /// What must hold of them, and of other sections for their sake.
+    #[doc(hidden)]
+    fn rules(&self, limits: &Limits, ocsp: &Ocsp) -> Vec<Rule>;
 }
 
 impl<I: Interface> Config<I> {
@@ -134,11 +139,28 @@ impl<I: Interface> Config<I> {
     }
 
     fn check(&self) -> Result<(), Contradiction> {
-        let Self { interface, expiry, ocsp, limits, clean_up, .. } = self;
-        let rules = interface.rules(limits).into_iter().chain(expiry.rules()).chain(ocsp.rules());
-        let mut rules = rules.chain(limits.rules()).chain(clean_up.rules());
+        let Self { interface, operations, expiry, ocsp, limits, clean_up, .. } = self;
+        let mut addresses = interface.addresses();
+        addresses.push(("operations.address", operations.address));
+        let rules = expiry.rules().into_iter().chain(ocsp.rules()).chain(limits.rules()).chain(clean_up.rules());
+        let mut rules = rules.chain(interface.rules(limits, ocsp)).chain(distinct(&addresses));
         rules.try_for_each(|(holds, key, what)| if holds { Ok(()) } else { Err((key, what)) })
     }
+}
+
+/// No listener is in another one's way.
+fn distinct(addresses: &[(&'static str, SocketAddr)]) -> impl Iterator<Item = Rule> {
+    addresses.iter().enumerate().map(|(place, (key, address))| {
+        let taken = addresses.iter().take(place).any(|(_, other)| overlap(*address, *other));
+        (!taken, *key, "is the address and port of another listener, or among its addresses: give each listener its own")
+    })
+}
+
+/// Whether only one of two can be listened at. Port 0 is always another one, and all addresses of IPv6 are those of IPv4, too.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = |one: SocketAddr, other: SocketAddr| one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+    let same = one.ip().to_canonical() == other.ip().to_canonical();
+    one.port() != 0 && one.port() == other.port() && (same || all(one, other) || all(other, one))
 }
 
 impl AnyConfig {
@@ -212,17 +234,76 @@ mod tests {
             ("[expiry]\ndefault = \"2d\"\nmax = \"1d\"", "expiry.default must not be longer than expiry.max"),
             ("[expiry]\ntoo_long = \"cut\"", "line 13, too_long: unknown variant `cut`"),
             ("[limits]\nbody_len = 100", "limits.body_len must be 8192 or more"),
+            ("[limits]\nbody_len = 0", "limits.body_len must be 8192 or more"),
+            ("[limits]\nbody_len = 1048577", "limits.body_len must be at most 1048576"),
+            ("[limits]\nheader_len = 1048577", "limits.header_len must be at most 1048576"),
+            ("[limits]\nheader_fields = 15", "limits.header_fields must be 16 or more"),
+            ("[limits]\nheader_fields = 1025", "limits.header_fields must be at most 1024"),
+            ("[limits]\nconnections = 0", "limits.connections must be from 1 to 1000000"),
+            ("[limits]\nconnections = 1000001", "limits.connections must be from 1 to 1000000"),
+            ("[limits]\nbacklog = 65536", "limits.backlog must be from 1 to 65535"),
+            ("[limits]\nhandshake_timeout = \"0s\"", "limits.handshake_timeout must be longer than nothing"),
+            ("[limits]\nheader_timeout = \"25h\"", "limits.header_timeout must be longer than nothing, and at most 1d"),
+            ("[limits]\nshutdown_timeout = \"25h\"", "limits.shutdown_timeout must be at most 1d"),
             ("[limits]\nconnections = -1", "line 13, connections: invalid value"),
             ("[limits]\nhandshake_burst = 0", "limits.handshake_burst must be 1 or more"),
             ("[ocsp]\npolicy = \"none\"", "line 13, policy: unknown variant `none`"),
             ("[ocsp]\nmax_age = \"0s\"", "ocsp.max_age must be from 1s to 7d"),
             ("[ocsp]\nmax_age = \"8d\"", "ocsp.max_age must be from 1s to 7d"),
-            ("[clean_up]\nbatch = 0", "clean_up.batch must be 1 or more"),
+            ("[ocsp]\nurl = \"\"", "ocsp.url must be an address of plain HTTP"),
+            ("[ocsp]\nurl = \"https://ocsp.example.org\"", "ocsp.url must be an address of plain HTTP"),
+            ("[ocsp]\nurl = \"http//ocsp.example.org\"", "ocsp.url must be an address of plain HTTP"),
+            ("[ocsp]\ntimeout = \"16s\"", "ocsp.timeout must not be longer than limits.handshake_timeout"),
+            ("[ocsp]\ntimeout = \"0s\"", "ocsp.timeout must be longer than nothing"),
+            ("[ocsp]\nclock_skew = \"2h\"", "ocsp.clock_skew must be at most 1h"),
+            ("[ocsp]\ngrace = \"91d\"", "ocsp.grace must be at most 90d"),
+            ("[ocsp]\npending = 257", "ocsp.pending must be from 1 to 256"),
+            ("[clean_up]\nbatch = 0", "clean_up.batch must be from 1 to 100000"),
+            ("[clean_up]\nbatch = 100001", "clean_up.batch must be from 1 to 100000"),
+            ("[clean_up]\ninterval = \"31d\"", "clean_up.interval must be longer than nothing, and at most 30d"),
             ("[operations]\naddress = \"localhost\"", "line 13, address: invalid socket address"),
         ] {
             let error = parse(&format!("{LEAST}\n{section}")).unwrap_err();
             assert!(error.contains(expected), "{section}: {error}");
         }
+    }
+
+    #[test]
+    fn listeners_are_in_nobodys_way() {
+        let with = |sender: &str, recipient: &str, operations: &str| {
+            let text = LEAST.replace("[sender]", &format!("[sender]\naddress = \"{sender}\""));
+            let text = text.replace("[recipient]", &format!("[recipient]\naddress = \"{recipient}\""));
+            parse(&format!("{text}\n[operations]\naddress = \"{operations}\""))
+        };
+        for (sender, recipient, operations, key) in [
+            ("10.0.0.1:8443", "10.0.0.1:8443", "127.0.0.1:8445", "recipient.address"),
+            ("[::]:8443", "10.0.0.1:8443", "127.0.0.1:8445", "recipient.address"),
+            ("[::1]:8443", "[::]:8443", "127.0.0.1:8445", "recipient.address"),
+            ("[::ffff:10.0.0.1]:8443", "10.0.0.1:8443", "127.0.0.1:8445", "recipient.address"),
+            ("0.0.0.0:8443", "[::]:8444", "127.0.0.1:8443", "operations.address"),
+            ("[::]:8443", "[::]:8444", "127.0.0.1:8444", "operations.address"),
+        ] {
+            let error = with(sender, recipient, operations).unwrap_err();
+            assert!(error.contains(&format!("{key} is the address and port of another listener")), "{error}");
+        }
+        for (sender, recipient, operations) in [
+            ("10.0.0.1:8443", "10.0.0.2:8443", "127.0.0.1:8443"),
+            ("10.0.0.1:8443", "[::1]:8443", "127.0.0.1:8443"),
+            ("0.0.0.0:8443", "[::1]:8443", "127.0.0.1:8445"),
+            ("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"),
+        ] {
+            with(sender, recipient, operations).unwrap();
+        }
+    }
+
+    #[test]
+    fn ocsp_may_take_as_long_as_nobody_waits() {
+        // Not asked at all; and, by a shares server, not within a handshake.
+        parse(&format!("{LEAST}\n[ocsp]\nenabled = false\ntimeout = \"1m\"")).unwrap();
+        let shares =
+            "[shares]\ncertificate = \"a\"\nkey = \"a\"\nurl = \"https://a\"\nauthorities = [\"a\"]\n[store]\nsqlite = \"a\"";
+        let shares = format!("{shares}\n[ocsp]\ntimeout = \"1m\"");
+        Config::<Shares>::parse(&shares, Path::new("/srv/cdoc2/server.toml")).unwrap();
     }
 
     #[test]

@@ -6,10 +6,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use der::Decode as _;
 use revocation::Crls;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
+use x509_cert::Certificate;
+use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
 use zeroize::Zeroizing;
 
 use crate::metrics;
@@ -64,13 +67,13 @@ impl Named<'_> {
 
     /// The private key of a PEM file.
     pub(crate) fn private_key(&self) -> Result<PrivateKeyDer<'static>, StartError> {
-        let text = self.read()?;
-        if fs::metadata(self.path).is_ok_and(|metadata| metadata.mode() & 0o007 != 0) {
-            tracing::warn!(file = %self.path.display(), "everybody on this machine can read or change this private key: chmod o= it");
-        }
-        PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
+        let key = PrivateKeyDer::from_pem_slice(&self.read()?).map_err(|_| {
             self.fault(format_args!("holds no private key in PEM that is not encrypted (\"-----BEGIN PRIVATE KEY-----\")"))
-        })
+        })?;
+        if fs::metadata(self.path).is_ok_and(|metadata| metadata.mode() & 0o007 != 0) {
+            tracing::warn!(file = %self, "everybody on this machine can read or change this private key: chmod o= it");
+        }
+        Ok(key)
     }
 
     /// The revocation lists of a PEM file, or that of a DER file.
@@ -93,20 +96,33 @@ pub(crate) fn authorities(
 ) -> Result<Vec<CertificateDer<'static>>, StartError> {
     let mut all = Vec::new();
     for file in Named::all(section, key, paths) {
-        all.extend(file.certificates()?);
+        for (place, certificate) in (1..).zip(file.certificates()?) {
+            is_authority(&certificate).map_err(|what| file.fault(format_args!("holds what is no authority's: certificate {place} {what}")))?;
+            all.push(certificate);
+        }
     }
     Ok(all)
+}
+
+/// Whether its owner may issue certificates; of what is trusted, nobody else asks that (RFC 5280, 6.1). Names are not told: it may be a person's.
+fn is_authority(certificate: &CertificateDer<'_>) -> Result<(), &'static str> {
+    let malformed = |_| "is malformed";
+    let certificate = Certificate::from_der(certificate).map_err(malformed)?;
+    let certified = certificate.tbs_certificate();
+    if !certified.get_extension::<BasicConstraints>().map_err(malformed)?.is_some_and(|(_, constraints)| constraints.ca) {
+        return Err("is nobody's who issues certificates (basicConstraints)");
+    }
+    if !certified.get_extension::<KeyUsage>().map_err(malformed)?.is_none_or(|(_, usage)| usage.key_cert_sign()) {
+        return Err("is not for issuing certificates (keyUsage)");
+    }
+    Ok(())
 }
 
 /// The same, to be trusted.
 pub(crate) fn roots(section: &'static str, key: &'static str, paths: &[PathBuf]) -> Result<RootCertStore, StartError> {
     let mut roots = RootCertStore::empty();
-    for file in Named::all(section, key, paths) {
-        for certificate in file.certificates()? {
-            roots
-                .add(certificate)
-                .map_err(|error| file.fault(format_args!("holds what is no certificate of an authority: {error}")))?;
-        }
+    for certificate in authorities(section, key, paths)? {
+        roots.add(certificate).map_err(|error| StartError::new(format!("{section}.{key}: {error}")))?;
     }
     Ok(roots)
 }

@@ -114,6 +114,8 @@ fn serve<K: Kind>(file: &Path) -> Result<(), Fault> {
 }
 
 fn check_config(file: &Path) -> Result<(), Fault> {
+    // Nothing else in this process has a log.
+    let _ = log::install_for_people();
     let runtime = runtime()?;
     match AnyConfig::read(file)? {
         AnyConfig::Capsules(config) => runtime.block_on(Server::check(&config)),

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::config::{Capsules, Config, Interface, Limits};
+use crate::config::{Capsules, Config, Interface, Limits, OcspPolicy};
 use crate::connection::{FAREWELL, Group, Service};
 use crate::current::Current;
 use crate::operations::{self, Operations};
@@ -112,6 +112,7 @@ impl<K: Kind> Server<K> {
     /// A file, the database or an address cannot be used.
     pub async fn start(config: Config<K>) -> Result<Self, StartError> {
         let config = Arc::new(config);
+        warn(&config);
         let ocsp = tls::ocsp(&config.ocsp);
         let loaded = load(&config, ocsp.clone()).await?;
         let store = open(&config).await?;
@@ -144,6 +145,7 @@ impl<K: Kind> Server<K> {
     /// # Errors
     /// The first file that cannot be used, or the database.
     pub async fn check(config: &Config<K>) -> Result<(), StartError> {
+        warn(config);
         load(&Arc::new(config.clone()), None).await?;
         let store = open(config).await?;
         let watched = Watched { store, timeout: config.limits.store_timeout };
@@ -235,6 +237,21 @@ impl<K: Kind> Drop for Server<K> {
             group.gently.cancel();
             group.now.cancel();
         }
+    }
+}
+
+/// Says what an operator may have set without meaning it.
+fn warn<K>(config: &Config<K>) {
+    let Config { ocsp, crl, .. } = config;
+    match (ocsp.enabled, ocsp.policy) {
+        (true, OcspPolicy::Soft) => {
+            tracing::warn!("ocsp.policy = \"soft\": while no responder answers, revoked certificates are good for those who have not been asked about");
+        }
+        (true, OcspPolicy::Hard | OcspPolicy::Grace) => {}
+        (false, _) if crl.files.is_empty() => {
+            tracing::warn!("ocsp.enabled = false, and crl.files is empty: nobody asks whether certificates are revoked");
+        }
+        (false, _) => tracing::warn!("ocsp.enabled = false: certificates revoked since the lists in crl.files were made are good"),
     }
 }
 

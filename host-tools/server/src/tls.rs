@@ -5,23 +5,29 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use der::Decode as _;
 use revocation::ocsp::NonceRule;
 use revocation::{Ocsp, Policy, Settings};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as provider;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::runtime::Handle;
+use x509_cert::Certificate;
+use x509_cert::time::Validity;
 use zeroize::Zeroize as _;
 
 use crate::config::{self, OcspPolicy};
 use crate::files::Named;
 use crate::metrics;
 use crate::server::StartError;
+
+/// Time enough to get another certificate, and to tell clients.
+const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// aws-lc-rs. Key exchange is hybrid with ML-KEM for clients that can: capsules and shares are to stay secret from whoever records them today.
 pub(crate) fn crypto_provider() -> CryptoProvider {
@@ -79,7 +85,6 @@ fn certified_key(
     let chain = Named { section: listener, key: "certificate", path: chain };
     let key = Named { section: listener, key: "key", path: key };
     let certificates = chain.certificates()?;
-    let not_after = certificates.first().and_then(|first| not_after(first));
     let mut private = key.private_key()?;
     let certified = CertifiedKey::from_der(certificates, private.clone_key(), provider);
     private.zeroize();
@@ -89,14 +94,24 @@ fn certified_key(
         }
         error => key.fault(format_args!("and {} cannot be used: {error}", chain.path.display())),
     })?;
-    if let Some(seconds) = not_after {
-        metrics::certificate_not_after(listener, seconds);
-    }
+    let first = certified.end_entity_cert().map_err(|error| chain.fault(format_args!("cannot be used: {error}")))?;
+    metrics::certificate_not_after(listener, valid_until(&chain, first)?.as_secs_f64());
     Ok(certified)
 }
 
-/// Seconds after 1970.
-fn not_after(certificate: &CertificateDer<'_>) -> Option<f64> {
-    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
-    Some(certificate.tbs_certificate().validity().not_after.to_unix_duration().as_secs_f64())
+/// Until when the server's certificate is valid, from 1970 on. It must be now: from any other clients turn away, which looks as if the server were down.
+fn valid_until(chain: &Named<'_>, certificate: &CertificateDer<'_>) -> Result<Duration, StartError> {
+    let certificate = Certificate::from_der(certificate);
+    let certificate = certificate.map_err(|error| chain.fault(format_args!("holds a certificate that is malformed: {error}")))?;
+    let Validity { not_before, not_after, .. } = certificate.tbs_certificate().validity();
+    let now = Duration::from_secs(UnixTime::now().as_secs());
+    if now < not_before.to_unix_duration() {
+        return Err(chain.fault(format_args!("is not valid before {not_before}; or this machine's clock is wrong")));
+    }
+    let left = not_after.to_unix_duration().checked_sub(now);
+    let left = left.ok_or_else(|| chain.fault(format_args!("expired at {not_after}; or this machine's clock is wrong")))?;
+    if left < SOON {
+        tracing::warn!(file = %chain.path.display(), %not_after, "the server's certificate expires soon");
+    }
+    Ok(not_after.to_unix_duration())
 }

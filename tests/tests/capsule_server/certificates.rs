@@ -192,7 +192,7 @@ fn one_question_is_asked_for_many_handshakes() {
 
 #[test]
 fn a_silent_responder_holds_up_nobody_else() {
-    let (site, responder) = with_responder("policy = \"hard\"\ntimeout = \"30s\"\npending = 8");
+    let (site, responder) = with_responder("policy = \"hard\"\ntimeout = \"15s\"\npending = 8");
     let server = site.start();
     let (known, at) = recipient(&site, &server, Kind::P384);
     responder.set(&known, Status::Good);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{Contradiction, Interface, Limits, Rule, Sections};
+use super::{Contradiction, Interface, Limits, Ocsp, Rule, Sections};
 
 /// A capsule server: the sections `[sender]` and `[recipient]`.
 #[derive(Clone, Debug)]
@@ -77,7 +77,11 @@ impl Interface for Capsules {
         paths
     }
 
-    fn rules(&self, limits: &Limits) -> Vec<Rule> {
+    fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        vec![("sender.address", self.sender.address), ("recipient.address", self.recipient.address)]
+    }
+
+    fn rules(&self, limits: &Limits, ocsp: &Ocsp) -> Vec<Rule> {
         vec![
             (
                 !self.recipient.client_authorities.is_empty(),
@@ -90,6 +94,11 @@ impl Interface for Capsules {
                 "must be 8192 or more: the longest capsule of the interface takes that",
             ),
             (limits.header_len >= 8192, "limits.header_len", "must be 8192 or more"),
+            (
+                !ocsp.enabled || ocsp.timeout <= limits.handshake_timeout,
+                "ocsp.timeout",
+                "must not be longer than limits.handshake_timeout: a question is asked within a handshake",
+            ),
         ]
     }
 }

@@ -317,21 +317,38 @@ impl Expiry {
     }
 }
 
+/// A time-out longer than this is none.
+const LONGEST: Duration = days(1);
+
+/// Whether something ends, and not at once.
+fn bounded(timeout: Duration) -> bool {
+    !timeout.is_zero() && timeout <= LONGEST
+}
+
+const BOUNDED: &str = "must be longer than nothing, and at most 1d";
+
 impl Ocsp {
-    pub(super) fn rules(&self) -> [Rule; 3] {
+    pub(super) fn rules(&self) -> [Rule; 6] {
         [
-            (!self.timeout.is_zero(), "ocsp.timeout", "must be longer than nothing"),
+            (
+                self.url.as_deref().is_none_or(revocation::http::is_address),
+                "ocsp.url",
+                "must be an address of plain HTTP, such as \"http://ocsp.example.org\": answers are signed, and not asked for by TLS",
+            ),
+            (bounded(self.timeout), "ocsp.timeout", BOUNDED),
             ((Duration::from_secs(1)..=days(7)).contains(&self.max_age), "ocsp.max_age", "must be from 1s to 7d"),
+            (self.clock_skew <= Duration::from_secs(60 * 60), "ocsp.clock_skew", "must be at most 1h: put the clock right"),
+            (self.grace <= days(90), "ocsp.grace", "must be at most 90d"),
             ((1..=256).contains(&self.pending), "ocsp.pending", "must be from 1 to 256: a waiting handshake holds a thread"),
         ]
     }
 }
 
 impl Limits {
-    pub(super) fn rules(&self) -> [Rule; 10] {
+    pub(super) fn rules(&self) -> [Rule; 14] {
         [
-            (self.connections > 0, "limits.connections", "must be 1 or more"),
-            (self.backlog > 0, "limits.backlog", "must be 1 or more"),
+            ((1..=1_000_000).contains(&self.connections), "limits.connections", "must be from 1 to 1000000"),
+            ((1..=65_535).contains(&self.backlog), "limits.backlog", "must be from 1 to 65535"),
             (
                 self.handshakes_per_second == 0 || self.handshake_burst > 0,
                 "limits.handshake_burst",
@@ -342,21 +359,32 @@ impl Limits {
                 "limits.request_burst",
                 "must be 1 or more; for no limit set limits.requests_per_second = 0",
             ),
-            (!self.handshake_timeout.is_zero(), "limits.handshake_timeout", "must be longer than nothing"),
-            (!self.header_timeout.is_zero(), "limits.header_timeout", "must be longer than nothing"),
-            (!self.body_timeout.is_zero(), "limits.body_timeout", "must be longer than nothing"),
-            (!self.connection_lifetime.is_zero(), "limits.connection_lifetime", "must be longer than nothing"),
-            (!self.store_timeout.is_zero(), "limits.store_timeout", "must be longer than nothing"),
+            (bounded(self.handshake_timeout), "limits.handshake_timeout", BOUNDED),
+            (bounded(self.header_timeout), "limits.header_timeout", BOUNDED),
+            (bounded(self.body_timeout), "limits.body_timeout", BOUNDED),
+            (bounded(self.connection_lifetime), "limits.connection_lifetime", BOUNDED),
+            (bounded(self.store_timeout), "limits.store_timeout", BOUNDED),
+            (self.shutdown_timeout <= LONGEST, "limits.shutdown_timeout", "must be at most 1d"),
+            (self.body_len <= MAX_LEN, "limits.body_len", "must be at most 1048576: nothing that is put comes near"),
+            (self.header_len <= MAX_LEN, "limits.header_len", "must be at most 1048576: nothing that is sent comes near"),
             (self.header_fields >= 16, "limits.header_fields", "must be 16 or more"),
+            (self.header_fields <= 1024, "limits.header_fields", "must be at most 1024"),
         ]
     }
 }
 
+/// More octets than any request has, and as many as every connection may hold.
+const MAX_LEN: usize = 1024 * 1024;
+
 impl CleanUp {
     pub(super) fn rules(&self) -> [Rule; 2] {
         [
-            (!self.interval.is_zero(), "clean_up.interval", "must be longer than nothing"),
-            (self.batch > 0, "clean_up.batch", "must be 1 or more"),
+            (
+                !self.interval.is_zero() && self.interval <= days(30),
+                "clean_up.interval",
+                "must be longer than nothing, and at most 30d",
+            ),
+            ((1..=100_000).contains(&self.batch), "clean_up.batch", "must be from 1 to 100000"),
         ]
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cdoc2_auth_token::BaseUrl;
 use serde::Deserialize;
 
-use super::{Contradiction, Interface, Limits, Rule, Sections, duration};
+use super::{Contradiction, Interface, Limits, Ocsp, Rule, Sections, duration};
 
 /// A shares server: the section `[shares]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -61,7 +61,11 @@ impl Interface for Shares {
         paths
     }
 
-    fn rules(&self, limits: &Limits) -> Vec<Rule> {
+    fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        vec![("shares.address", self.address)]
+    }
+
+    fn rules(&self, limits: &Limits, _ocsp: &Ocsp) -> Vec<Rule> {
         vec![
             (!self.authorities.is_empty(), "shares.authorities", "name at least one file: without, nobody can sign in"),
             (

@@ -1,8 +1,9 @@
 //! The program: its exit codes, signals, and what it writes.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use cdoc2_api::CapsuleType;
@@ -10,7 +11,7 @@ use rcgen::PKCS_ECDSA_P384_SHA384;
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::version::TLS13;
 
-use super::support::{Authority, Files, Http, Identity, PERSONAL_CODE, client_config, tls};
+use super::support::{Authority, Files, Http, Identity, PERSONAL_CODE, client_config, pem, tls};
 
 fn program(command: &str, files: &Files) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_cdoc2-server"));
@@ -27,7 +28,7 @@ fn check(files: &Files, text: &str) -> (i32, String) {
 #[test]
 fn configurations_are_checked() {
     let files = Files::new();
-    let sound = files.text("");
+    let sound = with_ocsp(&files.text(""));
     assert_eq!(check(&files, &sound), (0, String::new()));
     for (what, text, code, told) in [
         ("no TOML", "sender".to_owned(), 3, "server.toml, line 1"),
@@ -45,7 +46,7 @@ fn configurations_are_checked() {
     fs::write(files.path("server.key"), Authority::new().server().key.serialize_pem()).unwrap();
     let (exit, text) = check(&files, &sound);
     assert_eq!(exit, 1);
-    assert!(text.contains("is not the key of the certificate in"), "{text}");
+    assert!(text.contains("sender.key: ") && text.contains("is not the key of the certificate in"), "{text}");
     assert_eq!(program("capsule", &files).output().unwrap().status.code(), Some(1));
     files.renew();
     assert_eq!(check(&files, &sound), (0, String::new()));
@@ -57,10 +58,77 @@ fn configurations_are_checked() {
     assert_eq!(Command::new(env!("CARGO_BIN_EXE_cdoc2-server")).arg("capsules").output().unwrap().status.code(), Some(2));
 }
 
+/// With `[ocsp]` as it is by default.
+fn with_ocsp(text: &str) -> String {
+    text.replace("enabled = false", "enabled = true")
+}
+
+#[test]
+fn certificates_that_nobody_can_use_are_told_by_key() {
+    let files = Files::new();
+    let sound = with_ocsp(&files.text(""));
+    let writes = |name: &str, identity: &Identity| fs::write(files.path(name), pem("CERTIFICATE", &identity.certificate)).unwrap();
+    for (not_before, not_after, told) in [
+        (2020, 2021, "server.pem expired at 2021-01-01T00:00:00Z"),
+        (2100, 2101, "server.pem is not valid before 2100-01-01T00:00:00Z"),
+    ] {
+        let identity = files.authority.server_between(not_before, not_after);
+        writes("server.pem", &identity);
+        fs::write(files.path("server.key"), identity.key.serialize_pem()).unwrap();
+        let (exit, text) = check(&files, &sound);
+        assert_eq!(exit, 1, "{text}");
+        assert!(text.contains("sender.certificate: ") && text.contains(told), "{text}");
+        assert_eq!(program("capsule", &files).output().unwrap().status.code(), Some(1));
+    }
+    files.renew();
+    writes("leaf.pem", &files.authority.person(&PKCS_ECDSA_P384_SHA384));
+    let shares = with_ocsp(&files.shares_text(""));
+    for (text, key) in [
+        (sound.replace("authority.pem", "leaf.pem"), "recipient.client_authorities"),
+        (sound.replace("[operations]", "client_intermediates = [\"leaf.pem\"]\n[operations]"), "recipient.client_intermediates"),
+        (shares.replace("authority.pem", "leaf.pem"), "shares.authorities"),
+        (shares.replace("[operations]", "intermediates = [\"leaf.pem\"]\n[operations]"), "shares.intermediates"),
+    ] {
+        let (exit, said) = check(&files, &text);
+        assert_eq!(exit, 1, "{said}");
+        let told = "leaf.pem holds what is no authority's: certificate 1 is nobody's who issues certificates";
+        assert!(said.contains(&format!("{key}: ")) && said.contains(told) && !said.contains(PERSONAL_CODE), "{said}");
+    }
+    let (exit, said) = check(&files, &files.text("[crl]\nfiles = [\"leaf.pem\"]"));
+    assert_eq!(exit, 1, "{said}");
+    assert!(said.contains("crl.files: ") && said.contains("leaf.pem holds no revocation list"), "{said}");
+}
+
+#[test]
+fn what_may_not_be_meant_is_a_warning() {
+    let files = Files::new();
+    fs::write(files.path("people.crl"), files.authority.list(&[], 2021)).unwrap();
+    let (off, on) = (files.text(""), with_ocsp(&files.text("")));
+    let lists = files.text("[crl]\nfiles = [\"people.crl\"]");
+    for (text, told) in [
+        (off.clone(), vec!["crl.files is empty"]),
+        (on.clone(), vec![]),
+        (off.replace("enabled = false", "policy = \"soft\""), vec!["ocsp.policy = \"soft\""]),
+        (lists.clone(), vec!["a revocation list is outdated", "certificates revoked since the lists"]),
+        (with_ocsp(&lists), vec!["a revocation list is outdated"]),
+    ] {
+        let (exit, said) = check(&files, &text);
+        assert_eq!(exit, 0, "{said}");
+        assert_eq!(said.lines().filter(|line| line.starts_with(" WARN ")).count(), told.len(), "{said}");
+        assert!(told.iter().all(|told| said.contains(told)), "{told:?}: {said}");
+    }
+    fs::set_permissions(files.path("server.key"), Permissions::from_mode(0o644)).unwrap();
+    let (exit, said) = check(&files, &on);
+    assert!(exit == 0 && said.contains("can read or change this private key") && said.contains("server.key"), "{said}");
+    let mut running = Running::start(&files, "");
+    let (_, log) = running.stop(Signal::TERM);
+    assert!(log.lines().any(|line| line.contains("\"WARN\"") && line.contains("crl.files is empty")), "{log}");
+}
+
 #[test]
 fn configurations_of_shares_servers_are_checked() {
     let files = Files::new();
-    let sound = files.shares_text("");
+    let sound = with_ocsp(&files.shares_text(""));
     assert_eq!(check(&files, &sound), (0, String::new()));
     let output = program("capsule", &files).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();

@@ -1,8 +1,9 @@
 //! A server, its authority, and clients that show every octet.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +102,14 @@ impl Authority {
     }
 
     pub(crate) fn server(&self) -> Identity {
-        let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        self.server_between(2020, 2100)
+    }
+
+    /// A server whose certificate is valid from the beginning of one year to that of another.
+    pub(crate) fn server_between(&self, not_before: i32, not_after: i32) -> Identity {
+        let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        parameters.not_before = rcgen::date_time_ymd(not_before, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(not_after, 1, 1);
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         self.issue(parameters, ExtendedKeyUsagePurpose::ServerAuth, key)
     }
@@ -158,6 +166,7 @@ impl Identity {
     fn write(&self, certificate: &Path, key: &Path) {
         fs::write(certificate, pem("CERTIFICATE", &self.certificate)).unwrap();
         fs::write(key, self.key.serialize_pem()).unwrap();
+        fs::set_permissions(key, Permissions::from_mode(0o600)).unwrap();
     }
 }
 
