@@ -38,7 +38,7 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/cdoc2/shares-server.toml")]
         config: PathBuf,
     },
-    /// Check a configuration of either server, the files it names, and that the database answers.
+    /// Check a configuration of either server, the files it names, and the database. Nothing is changed.
     CheckConfig {
         /// The configuration.
         #[arg(long, value_name = "FILE")]
@@ -117,10 +117,11 @@ fn check_config(file: &Path) -> Result<(), Fault> {
     // Nothing else in this process has a log.
     let _ = log::install_for_people();
     let runtime = runtime()?;
-    match AnyConfig::read(file)? {
+    let database = match AnyConfig::read(file)? {
         AnyConfig::Capsules(config) => runtime.block_on(Server::check(&config)),
         AnyConfig::Shares(config) => runtime.block_on(Server::check(&config)),
     }?;
+    println!("database: {database}");
     println!("{}: sound", file.display());
     Ok(())
 }

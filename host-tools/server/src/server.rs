@@ -19,7 +19,7 @@ use crate::current::Current;
 use crate::operations::{self, Operations};
 use crate::rate::RateLimit;
 use crate::requests::{Requests, observe};
-use crate::store::{self, Store};
+use crate::store::{self, State, Store};
 use crate::watched::Watched;
 use crate::{listener, metrics, tls};
 
@@ -139,17 +139,15 @@ impl<K: Kind> Server<K> {
         Ok(Self { addresses, config, live, ocsp, groups, tasks })
     }
 
-    /// Whether a server would start: the files can be read, keys fit certificates, the database answers. Nothing listens, and the addresses are not
-    /// tried, so that a server may be running meanwhile. The database is brought up to date, as by a start.
+    /// Whether a server would start: the files can be read, keys fit certificates, the database answers, and what it is. Nothing is written. Nothing
+    /// listens, and the addresses are not tried, so that a server may be running meanwhile.
     ///
     /// # Errors
     /// The first file that cannot be used, or the database.
-    pub async fn check(config: &Config<K>) -> Result<(), StartError> {
+    pub async fn check(config: &Config<K>) -> Result<State, StartError> {
         warn(config);
         load(&Arc::new(config.clone()), None).await?;
-        let store = open(config).await?;
-        let watched = Watched { store, timeout: config.limits.store_timeout };
-        watched.check().await.map_err(|error| StartError::new(format!("store: {error}")))
+        store::inspect(&config.store).await.map_err(|error| StartError::new(format!("store: {error}")))
     }
 
     /// Where it listens, with the ports that were taken for port 0.

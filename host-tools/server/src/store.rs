@@ -9,6 +9,7 @@ pub mod postgresql;
 pub mod sqlite;
 mod statements;
 
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::{fmt, fs};
@@ -16,6 +17,7 @@ use std::{fmt, fs};
 use cdoc2_api::{Capsule, ExpiryTime, KeyShare, Nonce, ShareId, TransactionId};
 use rustls::RootCertStore;
 
+pub use migrations::State;
 pub use postgresql::Postgresql;
 pub use sqlite::Sqlite;
 
@@ -33,18 +35,41 @@ pub async fn open(config: &config::Store) -> Result<Arc<dyn Store>, Error> {
             Ok(Arc::new(store.map_err(|reason| Error::Unavailable(reason.to_string()))??))
         }
         config::Store::Postgresql { url, password_file, authorities } => {
-            let password = password_file.as_deref().map(|path| {
-                let text = fs::read_to_string(path).map_err(|reason| Error::Unsound(format!("{}: {reason}", path.display())))?;
-                Ok(text.lines().next().unwrap_or_default().to_owned())
-            });
-            let mut roots = RootCertStore::empty();
-            for path in authorities {
-                postgresql::authorities(path, &mut roots)?;
-            }
-            let roots = (!roots.is_empty()).then_some(roots);
-            Ok(Arc::new(Postgresql::connect(url, password.transpose()?.as_deref(), roots).await?))
+            let (password, roots) = credentials(password_file.as_deref(), authorities)?;
+            Ok(Arc::new(Postgresql::connect(url, password.as_deref(), roots).await?))
         }
     }
+}
+
+/// What [`open`] would find, and bring up to date. Nothing is made or changed.
+///
+/// # Errors
+/// As far as that can be told without writing, those of [`open`].
+pub async fn inspect(config: &config::Store) -> Result<State, Error> {
+    match config {
+        config::Store::Sqlite { path } => {
+            let path = path.clone();
+            let state = tokio::task::spawn_blocking(move || Sqlite::inspect(&path)).await;
+            state.map_err(|reason| Error::Unavailable(reason.to_string()))?
+        }
+        config::Store::Postgresql { url, password_file, authorities } => {
+            let (password, roots) = credentials(password_file.as_deref(), authorities)?;
+            Postgresql::inspect(url, password.as_deref(), roots).await
+        }
+    }
+}
+
+/// The password for a PostgreSQL database, and whom its certificate must come from.
+fn credentials(password_file: Option<&Path>, authorities: &[PathBuf]) -> Result<(Option<String>, Option<RootCertStore>), Error> {
+    let password = password_file.map(|path| {
+        let text = fs::read_to_string(path).map_err(|reason| Error::Unsound(format!("{}: {reason}", path.display())))?;
+        Ok(text.lines().next().unwrap_or_default().to_owned())
+    });
+    let mut roots = RootCertStore::empty();
+    for path in authorities {
+        postgresql::authorities(path, &mut roots)?;
+    }
+    Ok((password.transpose()?, (!roots.is_empty()).then_some(roots)))
 }
 
 /// What a store answers, in time.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cdoc2_server::config;
-use cdoc2_server::store::{self, Error};
+use cdoc2_server::store::{self, Error, State};
 use cdoc2_tests::postgresql::{Postgresql, give};
 use cdoc2_tests::process::succeeds;
 
@@ -93,6 +93,23 @@ fn a_role_that_may_not_make_tables_is_enough_once_they_are_there() {
         assert_eq!(store.delete_expired(moment(2_000), 10).await, Ok(1));
         store.check().await.unwrap();
     });
+}
+
+#[test]
+fn a_database_is_looked_at_and_not_changed() {
+    let url = server().database();
+    let inspect = || run(store::inspect(&postgresql(&url)));
+    let tables = || server().sql(&url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'");
+    let before = tables();
+    assert_eq!(inspect(), Ok(State::Absent));
+    assert_eq!(tables(), before);
+    drop(run(store::open(&postgresql(&url))).unwrap());
+    assert_eq!(inspect(), Ok(State::UpToDate));
+    server().sql(&url, "DELETE FROM migrations WHERE version > 1");
+    assert_eq!(inspect(), Ok(State::Older { version: 1, newest: 2 }));
+    assert_eq!(inspect(), Ok(State::Older { version: 1, newest: 2 }), "it was brought up to date");
+    server().sql(&url, "INSERT INTO migrations (version) VALUES (99)");
+    assert!(matches!(inspect(), Err(Error::Unsound(reason)) if reason.contains("newer")));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! that a server that dies in the middle leaves the version before. Both databases have the same table for the notes, `migrations`, and the same
 //! ones for capsules, key shares and nonces, whichever of them a server keeps: a capsule server and a shares server may have one database.
 
+use std::fmt;
+
 use super::Error;
 
 /// The steps of a SQLite database.
@@ -69,6 +71,45 @@ pub const POSTGRESQL: &[&str] = &[
     ",
 ];
 
+/// How far a database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// There is none, or nothing in it.
+    Absent,
+    /// An older program made it.
+    Older {
+        /// The version it has.
+        version: i64,
+        /// This program's.
+        newest: i64,
+    },
+    /// It is of this program's version.
+    UpToDate,
+}
+
+impl State {
+    /// Of a database that has had these steps up to `version`.
+    ///
+    /// # Errors
+    /// As [`after`].
+    pub(super) fn of(steps: &'static [&'static str], version: i64) -> Result<Self, Error> {
+        Ok(match after(steps, version)?.last() {
+            Some((newest, _)) => Self::Older { version, newest },
+            None => Self::UpToDate,
+        })
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("absent; would be created at start"),
+            Self::Older { version, newest } => write!(f, "version {version}; would be migrated to {newest} at start"),
+            Self::UpToDate => f.write_str("up to date"),
+        }
+    }
+}
+
 /// The steps that `steps` has after `version`, each with the version that it leads to.
 ///
 /// # Errors
@@ -96,5 +137,13 @@ mod tests {
         assert_eq!(after(2), Ok(vec![]));
         assert!(matches!(after(3), Err(Error::Unsound(text)) if text.contains("newer")));
         assert!(matches!(after(-1), Err(Error::Unsound(_))));
+    }
+
+    #[test]
+    fn how_far_a_database_is() {
+        let of = |version| State::of(&["one", "two", "three"], version);
+        assert_eq!(of(1), Ok(State::Older { version: 1, newest: 3 }));
+        assert_eq!(of(3), Ok(State::UpToDate));
+        assert!(matches!(of(4), Err(Error::Unsound(text)) if text.contains("newer")));
     }
 }

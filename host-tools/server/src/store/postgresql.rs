@@ -23,7 +23,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Row, Socket};
 
-use super::{Answer, Error, Store, StoredCapsule, StoredShare, statements};
+use super::{Answer, Error, State, Store, StoredCapsule, StoredShare, statements};
 use batch::{PutCapsule, PutNonce, PutShare, TakeNonce};
 use writer::Writer;
 
@@ -67,6 +67,41 @@ impl Postgresql {
     /// [`Error::Unavailable`]: no database there. [`Error::Unsound`]: it does not let us in, was made by a newer version, or acknowledges what is
     /// not durable; or `url` cannot be used.
     pub async fn connect(url: &str, password: Option<&str>, authorities: Option<RootCertStore>) -> Result<Self, Error> {
+        let access = Access::new(url, password, authorities)?;
+        let database = access.pool(CONNECTIONS)?;
+        migration::migrate(&database).await?;
+        database.is_durable().await?;
+        let writing = Arc::new(access.pool(WRITING_CONNECTIONS)?);
+        Ok(Self {
+            database,
+            capsules: Writer::new(&writing),
+            shares: Writer::new(&writing),
+            nonces: Writer::new(&writing),
+            taken: Writer::new(&writing),
+        })
+    }
+
+    /// What [`Postgresql::connect`] would find.
+    ///
+    /// # Errors
+    /// Those of [`Postgresql::connect`], and [`Error::Unavailable`] if the database takes no writes.
+    pub async fn inspect(url: &str, password: Option<&str>, authorities: Option<RootCertStore>) -> Result<State, Error> {
+        let database = Access::new(url, password, authorities)?.pool(1)?;
+        let state = migration::state(&database).await?;
+        database.is_durable().await?;
+        database.takes_writes().await?;
+        Ok(state)
+    }
+}
+
+/// How to get at a database.
+struct Access {
+    config: Config,
+    tls: Option<tls::Connector>,
+}
+
+impl Access {
+    fn new(url: &str, password: Option<&str>, authorities: Option<RootCertStore>) -> Result<Self, Error> {
         let mut config: Config = url.parse().map_err(|reason| Error::Unsound(format!("its URL: {}", text(&reason))))?;
         if let Some(password) = password {
             config.password(password);
@@ -80,43 +115,22 @@ impl Postgresql {
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(PATIENCE);
         }
-        match authorities {
-            Some(roots) => {
-                config.ssl_mode(SslMode::Require);
-                Self::over(&config, tls::Connector::new(roots)?).await
-            }
-            None if config.get_ssl_mode() == SslMode::Require => {
-                Err(Error::Unsound("its URL says sslmode=require: name the authorities whose certificates to trust".into()))
-            }
-            None => {
-                if config.get_hosts().iter().any(is_remote) {
-                    tracing::warn!(
-                        "the database is on another host, and the connection to it is not protected: no authorities are named"
-                    );
-                }
-                Self::over(&config, NoTls).await
-            }
+        if authorities.is_some() {
+            config.ssl_mode(SslMode::Require);
+        } else if config.get_ssl_mode() == SslMode::Require {
+            return Err(Error::Unsound("its URL says sslmode=require: name the authorities whose certificates to trust".into()));
+        } else if config.get_hosts().iter().any(is_remote) {
+            tracing::warn!("the database is on another host, and the connection to it is not protected: no authorities are named");
         }
+        Ok(Self { config, tls: authorities.map(tls::Connector::new).transpose()? })
     }
 
-    async fn over<T>(config: &Config, tls: T) -> Result<Self, Error>
-    where
-        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
-        T::Stream: Send + Sync,
-        T::TlsConnect: Send + Sync,
-        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
-    {
-        let database = Database::new(config, tls.clone(), CONNECTIONS)?;
-        migration::migrate(&database).await?;
-        database.is_durable().await?;
-        let writing = Arc::new(Database::new(config, tls, WRITING_CONNECTIONS)?);
-        Ok(Self {
-            database,
-            capsules: Writer::new(&writing),
-            shares: Writer::new(&writing),
-            nonces: Writer::new(&writing),
-            taken: Writer::new(&writing),
-        })
+    /// So many connections, at most.
+    fn pool(&self, size: usize) -> Result<Database, Error> {
+        match &self.tls {
+            Some(tls) => Database::new(&self.config, tls.clone(), size),
+            None => Database::new(&self.config, NoTls, size),
+        }
     }
 }
 
@@ -188,10 +202,7 @@ impl Store for Postgresql {
     fn check(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             self.database.query("SELECT version FROM migrations LIMIT 1", &[]).await?;
-            match self.database.setting("transaction_read_only").await?.as_deref() {
-                Some("on") => Err(Error::Unavailable("it takes no writes: a standby".into())),
-                _ => Ok(()),
-            }
+            self.database.takes_writes().await
         })
     }
 }
@@ -292,6 +303,14 @@ impl Database {
     async fn setting(&self, name: &str) -> Result<Option<String>, Error> {
         let rows = self.query("SELECT current_setting($1, true)", &[&name]).await?;
         rows.first().map(|row| column(row, 0)).transpose().map(Option::flatten)
+    }
+
+    /// Whether the database can be written.
+    async fn takes_writes(&self) -> Result<(), Error> {
+        match self.setting("transaction_read_only").await?.as_deref() {
+            Some("on") => Err(Error::Unavailable("it takes no writes: a standby".into())),
+            _ => Ok(()),
+        }
     }
 
     /// Whether what the database acknowledges survives.

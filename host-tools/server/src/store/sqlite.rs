@@ -9,6 +9,7 @@
 
 mod checkpoint;
 mod crew;
+mod inspection;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -231,16 +232,10 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 
 fn migrate(connection: &mut Connection) -> Result<(), Error> {
     let sql = |reason: rusqlite::Error| error(&reason);
-    let foreign = || Error::Unsound("it is the file of another program".into());
-    let number = |connection: &Connection, query| connection.query_row(query, [], |row| row.get::<_, i64>(0));
 
     // Several processes may come here at once: what the first of them did, the others find done.
     let start = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
-    let owner = number(&start, "PRAGMA application_id").map_err(sql)?;
-    if owner != i64::from(APPLICATION_ID) {
-        if owner != 0 || number(&start, "SELECT count(*) FROM sqlite_schema").map_err(sql)? != 0 {
-            return Err(foreign());
-        }
+    if !is_ours(&start)? {
         start.pragma_update(None, "application_id", APPLICATION_ID).map_err(sql)?;
         start
             .execute_batch(
@@ -250,7 +245,6 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
     }
     start.commit().map_err(sql)?;
 
-    let version = |connection: &Connection| number(connection, "SELECT coalesce(max(version), 0) FROM migrations").map_err(sql);
     // Nothing is changed, not even the mode of the file, before it is known to be of a version that this program knows.
     migrations::after(migrations::SQLITE, version(connection)?).map(drop)?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sql)?;
@@ -263,7 +257,26 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
         transaction.execute_batch(step).map_err(sql)?;
         transaction.execute("INSERT INTO migrations (version) VALUES (?1)", [version]).map_err(sql)?;
         transaction.commit().map_err(sql)?;
+        tracing::info!(version, "the database was brought to this version");
     }
+}
+
+/// Whether the file is one of this server's; if not, there is nothing in it.
+fn is_ours(connection: &Connection) -> Result<bool, Error> {
+    match number(connection, "PRAGMA application_id")? {
+        owner if owner == i64::from(APPLICATION_ID) => Ok(true),
+        0 if number(connection, "SELECT count(*) FROM sqlite_schema")? == 0 => Ok(false),
+        _ => Err(Error::Unsound("it is the file of another program".into())),
+    }
+}
+
+/// The last step that was done.
+fn version(connection: &Connection) -> Result<i64, Error> {
+    number(connection, "SELECT coalesce(max(version), 0) FROM migrations")
+}
+
+fn number(connection: &Connection, query: &str) -> Result<i64, Error> {
+    connection.query_row(query, [], |row| row.get(0)).map_err(|reason| error(&reason))
 }
 
 /// One more connection to the file, to read.

@@ -7,7 +7,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use cdoc2_api::CapsuleType;
+use cdoc2_server::store::Sqlite;
 use rcgen::PKCS_ECDSA_P384_SHA384;
+use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::version::TLS13;
 
@@ -97,6 +99,37 @@ fn certificates_that_nobody_can_use_are_told_by_key() {
     let (exit, said) = check(&files, &files.text("[crl]\nfiles = [\"leaf.pem\"]"));
     assert_eq!(exit, 1, "{said}");
     assert!(said.contains("crl.files: ") && said.contains("leaf.pem holds no revocation list"), "{said}");
+}
+
+#[test]
+fn checking_says_what_would_become_of_the_database_and_changes_nothing() {
+    let files = Files::new();
+    fs::write(files.path("server.toml"), with_ocsp(&files.text(""))).unwrap();
+    let told = || {
+        let names = || {
+            let entries = fs::read_dir(files.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+            let mut entries: Vec<_> = entries.map(|path| (fs::read(&path).unwrap(), path)).collect();
+            entries.sort();
+            entries
+        };
+        let before = names();
+        let Output { status, stdout, stderr } = program("check-config", &files).output().unwrap();
+        assert!(names() == before, "something was written");
+        (status.code().unwrap(), String::from_utf8([stdout, stderr].concat()).unwrap())
+    };
+    let (exit, said) = told();
+    assert!(exit == 0 && said.contains("database: absent; would be created at start\n"), "{said}");
+    let path = files.path("capsules.sqlite");
+    drop(Sqlite::open(&path).unwrap());
+    let (exit, said) = told();
+    assert!(exit == 0 && said.contains("database: up to date\n"), "{said}");
+    let sql = |sql| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    sql("DELETE FROM migrations WHERE version > 1");
+    let (exit, said) = told();
+    assert!(exit == 0 && said.contains("database: version 1; would be migrated to 2 at start\n"), "{said}");
+    sql("INSERT INTO migrations (version) VALUES (99)");
+    let (exit, said) = told();
+    assert!(exit == 1 && said.contains("made by a newer one") && !said.contains("sound"), "{said}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use deadpool_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::{Database, error, is_conflict};
-use crate::store::{Error, migrations};
+use crate::store::{Error, State, migrations};
 
 /// How often it is looked anew at what others did.
 const ROUNDS: u32 = 50;
@@ -23,6 +23,22 @@ pub(super) async fn migrate(database: &Database) -> Result<(), Error> {
         }
     }
     Err(Error::Unavailable("other servers keep changing its tables".into()))
+}
+
+/// How far the database is.
+pub(super) async fn state(database: &Database) -> Result<State, Error> {
+    match version(&database.connection().await?).await.map_err(|reason| error(&reason))? {
+        Some(version) => State::of(migrations::POSTGRESQL, version),
+        None => Ok(State::Absent),
+    }
+}
+
+/// The last step that was done; `None` if there is no table of them.
+async fn version(connection: &Client) -> Result<Option<i64>, tokio_postgres::Error> {
+    match connection.query_one("SELECT coalesce(max(version), 0) FROM migrations", &[]).await {
+        Err(reason) if reason.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(None),
+        row => row?.try_get(0).map(Some),
+    }
 }
 
 /// Why a step was not done.
@@ -46,14 +62,10 @@ impl From<tokio_postgres::Error> for Failure {
 
 /// Does one step; true if none was missing.
 async fn step(connection: &mut Client) -> Result<bool, Failure> {
-    let version: i64 = match connection.query_one("SELECT coalesce(max(version), 0) FROM migrations", &[]).await {
-        Err(reason) if reason.code() == Some(&SqlState::UNDEFINED_TABLE) => {
-            let table =
-                "CREATE TABLE IF NOT EXISTS migrations (version bigint PRIMARY KEY, done timestamptz NOT NULL DEFAULT now())";
-            connection.batch_execute(table).await?;
-            return Ok(false);
-        }
-        row => row?.try_get(0)?,
+    let Some(version) = version(connection).await? else {
+        let table = "CREATE TABLE IF NOT EXISTS migrations (version bigint PRIMARY KEY, done timestamptz NOT NULL DEFAULT now())";
+        connection.batch_execute(table).await?;
+        return Ok(false);
     };
     let Some((version, sql)) = migrations::after(migrations::POSTGRESQL, version).map_err(Failure::Final)?.next() else {
         return Ok(true);
@@ -62,5 +74,6 @@ async fn step(connection: &mut Client) -> Result<bool, Failure> {
     transaction.execute("INSERT INTO migrations (version) VALUES ($1)", &[&version]).await?;
     transaction.batch_execute(sql).await?;
     transaction.commit().await?;
+    tracing::info!(version, "the database was brought to this version");
     Ok(false)
 }
