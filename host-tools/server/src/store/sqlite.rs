@@ -324,6 +324,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use cdoc2_api::CapsuleType;
+    use rusqlite::types::Value;
     use tempfile::TempDir;
 
     use super::*;
@@ -353,6 +354,29 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the log was left behind");
         let store = Sqlite::open(&path).unwrap();
         assert_eq!(store.capsule(&id, moment(99)).await, Ok(Some(stored(100))));
+    }
+
+    /// Whether the disk was waited for, only a loss of power would tell; but SQLite does wait if it is set so on the very connection that writes, and an
+    /// answer is given only after the commit (SQLite, "PRAGMA synchronous").
+    #[tokio::test]
+    async fn what_is_acknowledged_is_committed_by_a_connection_that_waits_for_the_disk() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("capsules.db");
+        let store = Sqlite::open(&path).unwrap();
+        let read = |pragma: &'static str| {
+            store.writer.ask(move |connection| connection.query_row(pragma, [], |row| row.get::<_, Value>(0)))
+        };
+        for number in 0..100 {
+            // Again after each put, for nothing that writes may set it otherwise. 2 is FULL.
+            assert_eq!(read("PRAGMA synchronous").await, Ok(Value::Integer(2)));
+            assert_eq!(read("PRAGMA journal_mode").await, Ok(Value::Text("wal".into())));
+            let id: TransactionId = format!("KC{number:032}").parse().unwrap();
+            store.put_capsule(&id, &stored(100)).await.unwrap();
+            // Whoever opens the file sees what is committed, and nothing else.
+            let other = reader(&path).unwrap();
+            let count = other.query_row("SELECT count(*) FROM capsules", [], |row| row.get::<_, i64>(0));
+            assert_eq!(count, Ok(number + 1), "it was acknowledged before it was committed");
+        }
     }
 
     #[test]
