@@ -202,7 +202,8 @@ pub struct CleanUp {
     /// From the end of one clean-up to the next.
     #[serde(with = "duration")]
     pub interval: Duration,
-    /// What is deleted in one transaction, at most. Batches follow one another until nothing expired is left.
+    /// What is deleted without a pause, at most. Batches follow one another until nothing expired is left. In PostgreSQL a batch is one transaction for
+    /// each table; in SQLite no transaction deletes more than 256, since what is put waits for it.
     pub batch: u32,
 }
 
