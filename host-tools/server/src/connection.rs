@@ -1,9 +1,11 @@
 //! One connection: handshake, then requests one after another, each step within its time.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -14,12 +16,14 @@ use hyper_util::rt::TokioTimer;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
+use crate::activity::Open;
 use crate::capsules::Recipient;
 use crate::config::Limits;
 use crate::current::Current;
@@ -48,6 +52,9 @@ pub(crate) struct Group {
 
 /// For connections to notice that they are dropped. One that waits for an OCSP responder does so later.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether a client sends nothing more. Whoever is found so twice is idle.
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl Group {
     /// Lets requests finish for so long, then drops the connections that are left. How many these were.
@@ -94,8 +101,8 @@ impl Service {
         self.requests(stream, client).await;
     }
 
-    /// The stream, if there is one in time.
-    async fn handshake(&self, config: Arc<ServerConfig>, stream: TcpStream, peer: SocketAddr) -> Option<TlsStream<TcpStream>> {
+    /// The stream, if there is one in time; in a box, for it is large, and moved about.
+    async fn handshake(&self, config: Arc<ServerConfig>, stream: TcpStream, peer: SocketAddr) -> Option<Box<TlsStream<TcpStream>>> {
         let begin = Instant::now();
         let handshake = tokio::time::timeout(self.limits.handshake_timeout, TlsAcceptor::from(config).accept(stream));
         let result = tokio::select! {
@@ -105,7 +112,7 @@ impl Service {
         match result {
             Ok(Ok(stream)) => {
                 metrics::handshake(self.name, Handshake::Done(begin.elapsed()));
-                Some(stream)
+                Some(Box::new(stream))
             }
             Ok(Err(error)) => {
                 metrics::handshake(self.name, Handshake::Failed);
@@ -120,37 +127,41 @@ impl Service {
         }
     }
 
-    /// Waits for the first request, then serves that and those that follow.
-    ///
-    /// Not `async fn`, and in boxes: the place of the stream would stay after it was moved on.
-    fn requests<S: AsyncRead + AsyncWrite + Unpin + Send>(
-        &self,
-        stream: S,
-        client: Client,
-    ) -> impl Future<Output = ()> + Send + use<'_, S> {
-        let begun = Box::pin(tokio::time::timeout(self.limits.header_timeout, SmallReads::begin(stream)));
-        async move {
-            let begun = tokio::select! {
-                begun = begun => begun,
-                () = self.group.gently.cancelled() => return,
+    /// Waits for a request, serves it and what comes soon after it, and waits again. While it waits, TLS and little else is kept of a connection.
+    async fn requests<S: AsyncRead + AsyncWrite + Unpin + Send>(&self, stream: S, client: Client) {
+        let client = Arc::new(client);
+        // Ends connections whose certificate was checked long ago, and those whose client does not read its answers.
+        let mut lifetime = pin!(tokio::time::sleep(self.limits.connection_lifetime));
+        let mut stream = SmallReads::new(stream);
+        loop {
+            let something = tokio::select! {
+                came = tokio::time::timeout(self.limits.header_timeout, stream.wait()) => came.unwrap_or(false),
+                () = self.group.gently.cancelled() => false,
+                () = lifetime.as_mut() => false,
             };
-            if let Ok(Some(stream)) = begun {
-                self.http(stream, client).await;
+            if !something {
+                break;
             }
+            let Some(quiet) = Box::pin(self.http(stream, &client, lifetime.as_mut())).await else { return };
+            stream = quiet;
         }
+        // Who has gone does not hear it.
+        let _ = tokio::time::timeout(FAREWELL, stream.end()).await;
     }
 
-    /// Not `async fn`, as above.
-    fn http<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    /// Serves what has begun to come, until all of it is answered and nothing more comes: then the stream is free again. `None`: it ended.
+    async fn http<S: AsyncRead + AsyncWrite + Unpin + Send>(
         &self,
         stream: SmallReads<S>,
-        client: Client,
-    ) -> impl Future<Output = ()> + Send + use<'_, S> {
-        let address = client.address;
-        let client = Arc::new(client);
-        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        client: &Arc<Client>,
+        mut lifetime: Pin<&mut Sleep>,
+    ) -> Option<SmallReads<S>> {
+        let activity = stream.activity();
+        let service = service_fn(|mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(client.clone());
-            self.router.clone().call(request)
+            let open = Open::new(&activity);
+            let answer = self.router.clone().call(request.map(|body| open.request(body)));
+            async move { answer.await.map(|response| response.map(|body| open.answer(body))) }
         });
         let mut builder = http1::Builder::new();
         builder
@@ -158,30 +169,47 @@ impl Service {
             .header_read_timeout(self.limits.header_timeout)
             .max_buf_size(self.limits.header_len)
             .max_headers(self.limits.header_fields);
-        let mut connection = Box::pin(builder.serve_connection(stream, service));
-        async move {
-            // Ends connections whose client does not read its answers, and those whose certificate was checked long ago.
-            let mut lifetime = pin!(tokio::time::sleep(self.limits.connection_lifetime));
-            let mut ending = false;
-            let result = loop {
-                tokio::select! {
-                    result = connection.as_mut() => break result,
-                    () = self.group.now.cancelled() => return,
-                    () = self.group.gently.cancelled(), if !ending => {}
-                    () = lifetime.as_mut() => {
-                        if ending {
-                            return;
-                        }
+        let mut connection = builder.serve_connection(stream, service);
+        // Who goes on at once is not made to wait for hyper to begin anew.
+        let mut look = pin!(tokio::time::sleep(PAUSE));
+        let mut rests_after = None;
+        let mut ending = false;
+        let result = loop {
+            let step = poll_fn(|context| {
+                if let Poll::Ready(result) = Pin::new(&mut connection).poll(context) {
+                    return Poll::Ready(Some(result));
+                }
+                while look.as_mut().poll(context).is_ready() {
+                    let now_after = activity.rests_after();
+                    if !ending && now_after.is_some() && now_after == rests_after {
+                        return Poll::Ready(None);
+                    }
+                    rests_after = now_after;
+                    look.as_mut().reset(tokio::time::Instant::now() + PAUSE);
+                }
+                Poll::Pending
+            });
+            tokio::select! {
+                step = step => match step {
+                    Some(result) => break result,
+                    None => return Some(SmallReads::again(connection.into_parts())),
+                },
+                () = self.group.now.cancelled() => return None,
+                () = self.group.gently.cancelled(), if !ending => {}
+                () = lifetime.as_mut() => {
+                    if ending {
+                        return None;
                     }
                 }
-                ending = true;
-                connection.as_mut().graceful_shutdown();
-                lifetime.as_mut().reset(tokio::time::Instant::now() + self.limits.shutdown_timeout.max(FAREWELL));
-            };
-            if let Err(error) = result {
-                tracing::debug!(listener = self.name, peer = %address, %error, "connection ended");
             }
+            ending = true;
+            Pin::new(&mut connection).graceful_shutdown();
+            lifetime.as_mut().reset(tokio::time::Instant::now() + self.limits.shutdown_timeout.max(FAREWELL));
+        };
+        if let Err(error) = result {
+            tracing::debug!(listener = self.name, peer = %client.address, %error, "connection ended");
         }
+        None
     }
 }
 

@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+mod activity;
 mod body;
 mod capsules;
 pub mod config;

@@ -283,7 +283,8 @@ fn number(connection: &Connection, query: &str) -> Result<i64, Error> {
 fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "cache_size", -8 * 1024)?;
+    // What is read is read once, and the system remembers it, too.
+    connection.pragma_update(None, "cache_size", -2 * 1024)?;
     Ok(connection)
 }
 

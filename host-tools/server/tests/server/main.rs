@@ -1,6 +1,7 @@
 //! A whole server over real sockets, with an authority, certificates and a database that are made for each test.
 
 mod capsules;
+mod connections;
 mod database;
 mod documents;
 mod limits;

@@ -400,6 +400,11 @@ impl<S: Read + Write> Http<S> {
         self.stream.flush().unwrap();
     }
 
+    /// The same, to a server that may have closed the connection.
+    pub(crate) fn try_send(&mut self, octets: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(octets.as_ref()).and_then(|()| self.stream.flush());
+    }
+
     pub(crate) fn get(&mut self, path: &str) -> Response {
         self.get_with(path, &[])
     }
