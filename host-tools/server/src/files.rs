@@ -5,8 +5,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use der::Decode as _;
+use der::{DateTime, Decode as _};
 use revocation::Crls;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
@@ -96,10 +97,14 @@ pub(crate) fn authorities(
 ) -> Result<Vec<CertificateDer<'static>>, StartError> {
     let mut all = Vec::new();
     for file in Named::all(section, key, paths) {
+        let before = all.len();
         for (place, certificate) in (1..).zip(file.certificates()?) {
-            is_authority(&certificate).map_err(|what| file.fault(format_args!("holds what is no authority's: certificate {place} {what}")))?;
+            is_authority(&certificate)
+                .map_err(|what| file.fault(format_args!("holds what is no authority's: certificate {place} {what}")))?;
             all.push(certificate);
         }
+        let certificates = all.len() - before;
+        tracing::info!(%file, certificates, "authorities read");
     }
     Ok(all)
 }
@@ -143,8 +148,12 @@ pub(crate) fn lists(paths: &[PathBuf]) -> Result<Option<Arc<Crls>>, StartError> 
         files.get(error.place).map_or_else(|| StartError::new(&*what), |file| StartError::new(format!("{file}: {what}")))
     })?;
     let next_updates = lists.next_updates();
-    for (file, _) in files.iter().zip(&next_updates).filter(|(_, next_update)| **next_update < UnixTime::now()) {
-        tracing::warn!(file = %file.path.display(), "a revocation list is outdated: it counts against those who are on it, and for nobody");
+    for (file, next_update) in files.iter().zip(&next_updates) {
+        let until = DateTime::from_unix_duration(Duration::from_secs(next_update.as_secs())).map(|time| time.to_string());
+        tracing::info!(%file, next_update = until.unwrap_or_default(), "revocation list read");
+        if *next_update < UnixTime::now() {
+            tracing::warn!(%file, "a revocation list is outdated: it counts against those who are on it, and for nobody");
+        }
     }
     metrics::lists_next_update(next_updates.iter().map(UnixTime::as_secs).min().map_or(0.0, |seconds| seconds as f64));
     Ok(Some(Arc::new(lists)))

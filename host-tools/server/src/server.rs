@@ -112,7 +112,7 @@ impl<K: Kind> Server<K> {
     /// A file, the database or an address cannot be used.
     pub async fn start(config: Config<K>) -> Result<Self, StartError> {
         let config = Arc::new(config);
-        warn(&config);
+        report(&config);
         let ocsp = tls::ocsp(&config.ocsp);
         let loaded = load(&config, ocsp.clone()).await?;
         let store = open(&config).await?;
@@ -145,7 +145,7 @@ impl<K: Kind> Server<K> {
     /// # Errors
     /// The first file that cannot be used, or the database.
     pub async fn check(config: &Config<K>) -> Result<State, StartError> {
-        warn(config);
+        report(config);
         load(&Arc::new(config.clone()), None).await?;
         store::inspect(&config.store).await.map_err(|error| StartError::new(format!("store: {error}")))
     }
@@ -238,12 +238,23 @@ impl<K: Kind> Drop for Server<K> {
     }
 }
 
-/// Says what an operator may have set without meaning it.
-fn warn<K>(config: &Config<K>) {
-    let Config { ocsp, crl, .. } = config;
+/// Says what the configuration is, and what an operator may have set without meaning it.
+fn report<K: Kind>(config: &Config<K>) {
+    let Config { store, expiry, ocsp, crl, .. } = config;
+    tracing::info!(
+        store = ?store,
+        expiry = ?expiry,
+        ocsp = ?ocsp,
+        lists = crl.files.len(),
+        version = env!("CARGO_PKG_VERSION"),
+        "configuration"
+    );
+    tracing::debug!(?config, "all of the configuration");
     match (ocsp.enabled, ocsp.policy) {
         (true, OcspPolicy::Soft) => {
-            tracing::warn!("ocsp.policy = \"soft\": while no responder answers, revoked certificates are good for those who have not been asked about");
+            tracing::warn!(
+                "ocsp.policy = \"soft\": while no responder answers, revoked certificates are good for those who have not been asked about"
+            );
         }
         (true, OcspPolicy::Hard | OcspPolicy::Grace) => {}
         (false, _) if crl.files.is_empty() => {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use der::Decode as _;
 use revocation::ocsp::NonceRule;
 use revocation::{Ocsp, Policy, Settings};
@@ -76,12 +77,7 @@ pub(crate) fn ocsp(config: &config::Ocsp) -> Option<Ocsp> {
 }
 
 /// A chain with the key that fits its first certificate.
-fn certified_key(
-    listener: &'static str,
-    chain: &Path,
-    key: &Path,
-    provider: &CryptoProvider,
-) -> Result<CertifiedKey, StartError> {
+fn certified_key(listener: &'static str, chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, StartError> {
     let chain = Named { section: listener, key: "certificate", path: chain };
     let key = Named { section: listener, key: "key", path: key };
     let certificates = chain.certificates()?;
@@ -100,18 +96,21 @@ fn certified_key(
 }
 
 /// Until when the server's certificate is valid, from 1970 on. It must be now: from any other clients turn away, which looks as if the server were down.
-fn valid_until(chain: &Named<'_>, certificate: &CertificateDer<'_>) -> Result<Duration, StartError> {
-    let certificate = Certificate::from_der(certificate);
+fn valid_until(chain: &Named<'_>, octets: &CertificateDer<'_>) -> Result<Duration, StartError> {
+    let certificate = Certificate::from_der(octets);
     let certificate = certificate.map_err(|error| chain.fault(format_args!("holds a certificate that is malformed: {error}")))?;
     let Validity { not_before, not_after, .. } = certificate.tbs_certificate().validity();
     let now = Duration::from_secs(UnixTime::now().as_secs());
     if now < not_before.to_unix_duration() {
         return Err(chain.fault(format_args!("is not valid before {not_before}; or this machine's clock is wrong")));
     }
+    // What clients pin may be compared with it.
+    let sha256 = digest(&SHA256, octets).as_ref().iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    tracing::info!(file = %chain, %not_after, sha256, "certificate read");
     let left = not_after.to_unix_duration().checked_sub(now);
     let left = left.ok_or_else(|| chain.fault(format_args!("expired at {not_after}; or this machine's clock is wrong")))?;
     if left < SOON {
-        tracing::warn!(file = %chain.path.display(), %not_after, "the server's certificate expires soon");
+        tracing::warn!(file = %chain, %not_after, "the server's certificate expires soon");
     }
     Ok(not_after.to_unix_duration())
 }

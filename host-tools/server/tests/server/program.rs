@@ -133,6 +133,47 @@ fn checking_says_what_would_become_of_the_database_and_changes_nothing() {
 }
 
 #[test]
+fn what_was_read_is_told() {
+    let files = Files::new();
+    fs::write(files.path("people.crl"), files.authority.list(&[], 2100)).unwrap();
+    let text = files.text("[crl]\nfiles = [\"people.crl\"]");
+    fs::write(
+        files.path("server.toml"),
+        text.replace("sqlite = \"capsules.sqlite\"", "postgresql = \"host=/nowhere password=hunter2\""),
+    )
+    .unwrap();
+    let Output { status, stdout, stderr } = program("check-config", &files).output().unwrap();
+    assert_eq!(status.code(), Some(1));
+    let said = String::from_utf8([stdout, stderr].concat()).unwrap();
+    let certificate = fs::read_to_string(files.path("server.pem")).unwrap();
+    for told in [
+        "authorities read file=recipient.client_authorities: ",
+        "certificates=1",
+        "certificate read file=sender.certificate: ",
+        "not_after=2100-01-01T00:00:00Z",
+        "revocation list read file=crl.files: ",
+        "next_update=\"2100-12-31T00:00:00Z\"",
+        "configuration store=Postgresql",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+    for secret in ["hunter2", certificate.lines().nth(1).unwrap()] {
+        assert!(!said.contains(secret), "{said}");
+    }
+    let mut running = Running::start(&files, "[crl]\nfiles = [\"people.crl\"]\n[log]\nlevel = \"debug\"");
+    let (_, log) = running.stop(Signal::TERM);
+    for told in [
+        "\"authorities read\"",
+        "\"certificate read\"",
+        "\"revocation list read\"",
+        "\"configuration\"",
+        "\"the database was brought to this version\"",
+    ] {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+}
+
+#[test]
 fn what_may_not_be_meant_is_a_warning() {
     let files = Files::new();
     fs::write(files.path("people.crl"), files.authority.list(&[], 2021)).unwrap();
