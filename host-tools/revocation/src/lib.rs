@@ -61,7 +61,7 @@
 //!
 //! # Metrics
 //! Through the `metrics` facade; [`describe_metrics`] tells a recorder what they are: `ocsp_requests_total{outcome}`,
-//! `ocsp_request_duration_seconds`, `ocsp_cache_total{result}`, `ocsp_decisions_total{decision}`, `ocsp_pending_requests`,
+//! `ocsp_request_duration_seconds{responder}`, `ocsp_cache_total{result}`, `ocsp_decisions_total{decision}`, `ocsp_pending_requests`,
 //! `ocsp_breaker_open{responder}`, `client_certificates_total{outcome}`.
 //!
 //! # Sources

@@ -25,8 +25,8 @@ pub(crate) fn request(outcome: &'static str) {
     counter!(REQUESTS, "outcome" => outcome).increment(1);
 }
 
-pub(crate) fn seconds(elapsed: std::time::Duration) {
-    histogram!(SECONDS).record(elapsed);
+pub(crate) fn seconds(responder: &str, elapsed: std::time::Duration) {
+    histogram!(SECONDS, "responder" => responder.to_owned()).record(elapsed);
 }
 
 pub(crate) fn cache(result: &'static str) {

@@ -399,7 +399,7 @@ impl Flight {
     async fn run(self, question: Question, url: String) {
         let start = Instant::now();
         let answer = self.shared.exchange(&question, &url).await.and_then(|verified| self.newer(verified));
-        metric::seconds(start.elapsed());
+        metric::seconds(&url, start.elapsed());
         metric::request(match &answer {
             Ok(verified) => status_name(verified.status),
             Err(failure) => failure.name(),
