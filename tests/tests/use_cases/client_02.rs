@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use cdoc2_testbed::ocsp::Standing;
+use cdoc2_testbed::ocsp::{Mode, Standing};
 use cdoc2_testbed::{Algorithm, identity};
 use token_proto::KeyRef;
 
@@ -114,6 +114,21 @@ fn uc_client_02_6b_authentication_fails() {
     let der = simulator::cli::certificate(state, KeyRef::Authentication).unwrap();
     scene.bed.ocsp().set(&identity::serial(&der), Standing::Revoked);
     scene.fails(code::NETWORK, &format!("decrypt in.cdoc2 -o out --reader {reader} --pin-file pin"), &["testbed", "revoked"]);
+}
+
+/// An outage is no fault of the certificate's, and is not told as one.
+#[test]
+fn uc_client_02_6b_nobody_can_say_whether_the_certificate_is_valid() {
+    let (scene, reader) = Scene::with_container();
+    let words = format!("--reader {reader} --pin-file pin");
+    scene.bed.ocsp().set_mode(Mode::Down);
+    scene.fails(
+        code::NETWORK,
+        &format!("decrypt in.cdoc2 -o out {words}"),
+        &["testbed", "could not find out now", "try again later"],
+    );
+    scene.bed.ocsp().set_mode(Mode::Normal);
+    scene.opens("in.cdoc2", &words);
 }
 
 #[test]
