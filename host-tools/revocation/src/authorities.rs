@@ -1,5 +1,7 @@
 //! Whom certificates must come from, and what they must be for. Revocation is not looked up here.
 
+mod memory;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, KeyUsage};
 use crate::crl::Crls;
 use crate::issuer::{Issuer, sequence};
 use crate::service::{Denied, Failure, Question, decided_by_list};
+use memory::Memory;
 
 /// Authorities that are trusted with certificates for one purpose: with [`webpki::KeyUsage::client_auth`] those of clients of TLS.
 pub struct Authorities<P = Purpose> {
@@ -25,6 +28,9 @@ pub struct Authorities<P = Purpose> {
     purpose: P,
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
     lists: Option<Arc<Crls>>,
+    memory: Option<Memory>,
+    /// The last seconds of the intermediates.
+    ends: Vec<UnixTime>,
 }
 
 /// Why there are no authorities.
@@ -87,10 +93,23 @@ impl<P: ExtendedKeyUsageValidator> Authorities<P> {
         if roots.is_empty() {
             return Err(BuildError::NoRoots);
         }
+        let mut ends = Vec::new();
         for (place, certificate) in intermediates.iter().enumerate() {
-            EndEntityCert::try_from(certificate).map_err(|cause| BuildError::Intermediate { place, cause })?;
+            let malformed = |cause| BuildError::Intermediate { place, cause };
+            EndEntityCert::try_from(certificate).map_err(malformed)?;
+            let parsed = Certificate::from_der(certificate).map_err(|_| malformed(webpki::Error::BadDer))?;
+            ends.push(end(&parsed));
         }
-        Ok(Self { roots, intermediates, purpose, algorithms: provider.signature_verification_algorithms, lists: None })
+        let algorithms = provider.signature_verification_algorithms;
+        Ok(Self { roots, intermediates, purpose, algorithms, lists: None, memory: None, ends })
+    }
+
+    /// Remembers so many certificates that [`Self::verify`] has trusted, without others being presented, so that it need not check the same signatures
+    /// again. It answers the same as without.
+    #[must_use]
+    pub fn with_memory(mut self, certificates: usize) -> Self {
+        self.memory = Some(Memory::new(certificates));
+        self
     }
 
     /// With these revocation lists.
@@ -111,10 +130,20 @@ impl<P: ExtendedKeyUsageValidator> Authorities<P> {
         presented: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<Question, Untrusted> {
+        let memory = self.memory.as_ref().filter(|_| presented.is_empty());
+        if let Some(question) = memory.and_then(|memory| memory.recall(certificate, now)) {
+            return Ok(question);
+        }
         let end_entity = EndEntityCert::try_from(certificate)?;
         let intermediates = self.intermediates(presented);
         let (parsed, path) = self.path(certificate, &end_entity, &intermediates, now)?;
-        Ok(question(&parsed, path.intermediate_certificates().next(), &path)?)
+        let question = question(&parsed, path.intermediate_certificates().next(), &path)?;
+        if let Some(memory) = memory {
+            // Of the intermediates, whichever it was. Anchors have no dates.
+            let ends = self.ends.iter().copied().filter(|end| *end >= now);
+            memory.keep(certificate, question.clone(), [now, ends.fold(end(&parsed), UnixTime::min)]);
+        }
+        Ok(question)
     }
 
     /// What a revocation list says of a certificate that [`Self::verify`] trusts: what [`Ocsp::check_or`](crate::Ocsp::check_or) takes where no
@@ -204,6 +233,11 @@ pub(crate) fn question(
     };
     let serial = certificate.tbs_certificate().serial_number().clone();
     Ok(Question { issuer, serial, responder: responder(certificate)? })
+}
+
+/// The last second in which a certificate is valid.
+fn end(certificate: &Certificate) -> UnixTime {
+    UnixTime::since_unix_epoch(certificate.tbs_certificate().validity().not_after.to_unix_duration())
 }
 
 /// The extension `E` of a certificate.

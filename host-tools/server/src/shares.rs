@@ -92,9 +92,13 @@ impl Kind for config::Shares {
     }
 }
 
+/// People whose certificates are not verified again: as many as come in a while. A certificate takes some 2 KiB.
+const REMEMBERED: usize = 4096;
+
 /// Trusts `roots` with the certificates of people.
 pub(crate) fn authorities(roots: RootCertStore, intermediates: Vec<CertificateDer<'static>>) -> Result<Authorities, StartError> {
     Authorities::new(roots, intermediates, Authentication, &tls::crypto_provider())
+        .map(|authorities| authorities.with_memory(REMEMBERED))
         .map_err(|error| StartError::new(format!("shares: {error}")))
 }
 

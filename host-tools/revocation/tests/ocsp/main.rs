@@ -1,5 +1,6 @@
-//! Responders, answers and handshakes, with certificates that are made for each test.
+//! Authorities, responders, answers and handshakes, with certificates that are made for each test.
 
+mod authorities;
 mod crls;
 mod handshakes;
 mod openssl;
