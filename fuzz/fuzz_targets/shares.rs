@@ -199,7 +199,13 @@ impl World {
         let is_good = ticket == self.good[0].as_bytes() && certificate == *self.certificate;
         // Not every octet may stand in a header.
         let Some(request) = self.present(KEPT, &ticket, &certificate) else { return };
-        assert_eq!(self.any(&request), if is_good { StatusCode::OK } else { StatusCode::NOT_FOUND });
+        let expected = match (is_good, ticket.is_ascii()) {
+            (true, _) => StatusCode::OK,
+            (false, true) => StatusCode::NOT_FOUND,
+            // A field that is no text is none.
+            (false, false) => StatusCode::UNAUTHORIZED,
+        };
+        assert_eq!(self.any(&request), expected);
     }
 }
 
