@@ -104,7 +104,7 @@ impl Schedule {
         rounds: 1,
         tickets: 3000,
         steady: Duration::from_secs(2),
-        put_for: 1,
+        put_for: 2,
         expiring: Expiring { count: 3000, from: 0, until: 60 },
     };
 }
