@@ -1,4 +1,4 @@
-//! Whom certificates must come from, and what they must be for. Revocation is not looked up here.
+//! Whom certificates must come from, and what they must be for; and what the revocation lists of these authorities say. No responder is asked here.
 
 mod memory;
 
@@ -169,12 +169,18 @@ impl<P: ExtendedKeyUsageValidator> Authorities<P> {
         presented: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Denied> {
+        self.lists_decide(|| self.listed(certificate, presented, now))
+    }
+
+    /// The same, by what was `listed` of a certificate.
+    pub(crate) fn lists_decide(&self, listed: impl FnOnce() -> Option<Result<(), Denied>>) -> Result<(), Denied> {
         if self.lists.is_none() {
             return Ok(());
         }
-        decided_by_list(self.listed(certificate, presented, now).unwrap_or(Err(Denied::NoAnswer(Failure::NoList))))
+        decided_by_list(listed().unwrap_or(Err(Denied::NoAnswer(Failure::NoList))))
     }
 
+    /// [`Self::listed`], of a certificate that was read already.
     pub(crate) fn look_up(
         &self,
         end_entity: &EndEntityCert<'_>,

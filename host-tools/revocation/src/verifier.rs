@@ -139,11 +139,10 @@ impl ClientVerifier {
         let end_entity = EndEntityCert::try_from(certificate).map_err(Untrusted::from)?;
         let intermediates = self.authorities.intermediates(presented);
         let (parsed, path) = self.authorities.path(certificate, &end_entity, &intermediates, now)?;
+        let listed = || self.authorities.look_up(&end_entity, &intermediates, now);
         match &self.ocsp {
-            Some(ocsp) => {
-                self.check_revocation(ocsp, &parsed, &path, || self.authorities.look_up(&end_entity, &intermediates, now))
-            }
-            None => Ok(self.authorities.check_lists(certificate, presented, now)?),
+            Some(ocsp) => self.check_revocation(ocsp, &parsed, &path, listed),
+            None => Ok(self.authorities.lists_decide(listed)?),
         }
     }
 
