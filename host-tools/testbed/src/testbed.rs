@@ -50,8 +50,8 @@ impl fmt::Debug for Options {
     }
 }
 
-/// An authority, its OCSP responder and what controls it, a directory, a capsule server, shares servers, a policy service, Smart-ID and Mobile-ID: all on this machine,
-/// all gone with this value.
+/// An authority, its OCSP responder and what controls it, a directory, a capsule server, shares servers, a policy service, Smart-ID and Mobile-ID:
+/// all on this machine, all gone with this value.
 ///
 /// It may be started and dropped inside an asynchronous runtime, and anywhere else.
 #[derive(Debug)]
