@@ -21,7 +21,7 @@ const GRACE: Duration = Duration::from_secs(3);
 pub(crate) enum Connections {
     /// A full handshake for each errand.
     New,
-    /// One handshake for all errands of a worker.
+    /// One handshake for all errands of a worker, before anything is measured.
     KeptAlive,
 }
 
@@ -52,6 +52,13 @@ pub(crate) struct Target {
     pub(crate) clients: Vec<Client>,
 }
 
+impl Target {
+    /// Whose connection worker `number` has, if it keeps one.
+    fn client_of(&self, number: usize) -> usize {
+        number % self.clients.len()
+    }
+}
+
 /// A run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -74,13 +81,20 @@ struct Run {
 
 /// Runs `plan` against `target`: each worker has an errand of its own. They come back, in no order.
 pub(crate) async fn run<E: Errand>(target: &Arc<Target>, plan: Plan, mut errand: impl FnMut() -> E) -> (Tally, Vec<E>) {
-    let workers = plan.workers;
+    let mut connections = Vec::with_capacity(plan.workers);
+    for number in 0..plan.workers {
+        connections.push(match plan.connections {
+            // Should one fail, the worker tries again, and tells.
+            Connections::KeptAlive => Connection::open(&target.clients[target.client_of(number)], target.address).await.ok(),
+            Connections::New => None,
+        });
+    }
     let run = Arc::new(Run { target: Arc::clone(target), plan, start: Instant::now(), sent: AtomicU64::new(0) });
     let mut tasks = JoinSet::new();
-    for number in 0..workers {
-        tasks.spawn(Worker::new(Arc::clone(&run), number, errand()).work());
+    for (number, connection) in connections.into_iter().enumerate() {
+        tasks.spawn(Worker::new(Arc::clone(&run), number, connection, errand()).work());
     }
-    let (mut sum, mut errands) = (Tally::default(), Vec::with_capacity(workers));
+    let (mut sum, mut errands) = (Tally::default(), Vec::with_capacity(tasks.len()));
     while let Some(done) = tasks.join_next().await {
         let (tally, errand) = done.expect("a worker does not panic");
         sum.merge(&tally);
@@ -101,9 +115,9 @@ struct Worker<E> {
 }
 
 impl<E: Errand> Worker<E> {
-    fn new(run: Arc<Run>, number: usize, errand: E) -> Self {
-        let client = number % run.target.clients.len();
-        Self { run, client, connection: None, errand, tally: Tally::default() }
+    fn new(run: Arc<Run>, number: usize, connection: Option<Connection>, errand: E) -> Self {
+        let client = run.target.client_of(number);
+        Self { run, client, connection, errand, tally: Tally::default() }
     }
 
     async fn work(mut self) -> (Tally, E) {

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::fill::Kept;
 use crate::pki::{Authority, Error};
-use crate::population::digits;
+use crate::population::spread;
 
 /// Keys of RSA are few, for they take long to make, and a server does not know one again.
 const RSA_KEYS: u32 = 16;
@@ -180,8 +180,11 @@ impl Kept for People {
     }
 
     async fn put(&self, store: &dyn Store, number: u64, expiry: ExpiryTime) -> Result<(), store::Error> {
+        // Nobody asks for those that do not stay, so that they are put as the server puts them.
+        let stays = number < self.shares;
         let number = self.first + number;
-        store.put_share(&id(number), &StoredShare { share: self.share(number), expiry }).await
+        let id = if stays { id(number) } else { share_id(store.new_id()?) };
+        store.put_share(&id, &StoredShare { share: self.share(number), expiry }).await
     }
 }
 
@@ -193,7 +196,11 @@ impl fmt::Debug for People {
 
 /// The id of share `number`: spread as evenly as random ones.
 pub(crate) fn id(number: u64) -> ShareId {
-    digits(number).parse().expect("32 hexadecimal digits are an id")
+    share_id(spread(number))
+}
+
+fn share_id(bits: u128) -> ShareId {
+    format!("{bits:032x}").parse().expect("32 hexadecimal digits are an id")
 }
 
 #[cfg(test)]

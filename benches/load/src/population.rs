@@ -70,20 +70,25 @@ impl Kept for Population {
     }
 
     async fn put(&self, store: &dyn Store, number: u64, expiry: ExpiryTime) -> Result<(), store::Error> {
-        store.put_capsule(&id(number), &StoredCapsule { capsule: self.capsule(number), expiry }).await
+        // Nobody asks for those that do not stay, so that they are put as the server puts them.
+        let id = if number < self.capsules { id(number) } else { transaction_id(store.new_id()?) };
+        store.put_capsule(&id, &StoredCapsule { capsule: self.capsule(number), expiry }).await
     }
 }
 
 /// The transaction id of capsule `number`: spread as evenly as random ones.
 pub(crate) fn id(number: u64) -> TransactionId {
-    format!("KC{}", digits(number)).parse().expect("KC and 32 hexadecimal digits are an id")
+    transaction_id(spread(number))
 }
 
-/// 32 hexadecimal digits for a number.
-pub(crate) fn digits(number: u64) -> String {
+fn transaction_id(bits: u128) -> TransactionId {
+    format!("KC{bits:032x}").parse().expect("KC and 32 hexadecimal digits are an id")
+}
+
+/// 128 bits for a number.
+pub(crate) fn spread(number: u64) -> u128 {
     let digest = digest::digest(&digest::SHA256, &number.to_be_bytes());
-    let halves = digest.as_ref()[..16].iter().flat_map(|octet| [octet >> 4, octet & 15]);
-    halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
+    u128::from_be_bytes(*digest.as_ref().first_chunk().expect("SHA-256 has 32 octets"))
 }
 
 #[cfg(test)]

@@ -1,35 +1,31 @@
-//! Random names: of what is kept, and of what is good for one time.
+//! Random numbers, and keeping something under a name that is one.
 
 use crate::refusal::Refusal;
-use crate::store;
+use crate::store::Error;
 
-/// A name that is taken means that the random numbers are not random; one more attempt tells that from chance.
-const ATTEMPTS: u32 = 2;
+/// A name may be taken by chance, though hardly ever twice: if it is each time, the random numbers are not random.
+const ATTEMPTS: u32 = 3;
 
 /// Octets from the CSPRNG.
-pub(crate) fn octets<const LEN: usize>() -> Result<[u8; LEN], Refusal> {
+pub(crate) fn octets<const LEN: usize>() -> Result<[u8; LEN], Error> {
     let mut octets = [0; LEN];
-    aws_lc_rs::rand::fill(&mut octets).map_err(|_| Refusal::Unavailable)?;
+    aws_lc_rs::rand::fill(&mut octets).map_err(|_| Error::Unavailable("there are no random numbers".into()))?;
     Ok(octets)
 }
 
-/// 128 random bits, in hexadecimal.
-pub(crate) fn hexadecimal() -> Result<String, Refusal> {
-    Ok(format!("{:032x}", u128::from_be_bytes(octets()?)))
-}
-
 /// Keeps something under a new name: `put` does it.
-pub(crate) async fn keep<N: Clone, F: Future<Output = Result<(), store::Error>>>(
-    name: impl Fn() -> Result<N, Refusal>,
+pub(crate) async fn keep<N: Clone, F: Future<Output = Result<(), Error>>>(
+    name: impl Fn() -> Result<N, Error>,
     put: impl Fn(N) -> F,
 ) -> Result<N, Refusal> {
     for _ in 0..ATTEMPTS {
-        let name = name()?;
+        let name = name().map_err(|_| Refusal::Unavailable)?;
         match put(name.clone()).await {
             Ok(()) => return Ok(name),
-            Err(store::Error::Taken) => tracing::error!("a random name was taken already"),
-            Err(store::Error::Unavailable(_) | store::Error::Unsound(_)) => return Err(Refusal::Unavailable),
+            Err(Error::Taken) => {}
+            Err(Error::Unavailable(_) | Error::Unsound(_)) => return Err(Refusal::Unavailable),
         }
     }
+    tracing::error!("each random name was taken already");
     Err(Refusal::Unavailable)
 }

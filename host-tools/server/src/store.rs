@@ -100,7 +100,7 @@ pub enum Error {
     /// a nonce taken.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// There is something under this id already.
+    /// There is something under this id, or where it would be, already.
     #[error("the id is taken")]
     Taken,
     /// The database answers what it should not, or was made by a newer version.
@@ -110,6 +110,13 @@ pub enum Error {
 
 /// What the server keeps. What is asked for is done even if nobody waits for the answer any more.
 pub trait Store: fmt::Debug + Send + Sync {
+    /// 128 bits for the id of something new, from a CSPRNG as far as anybody can see who has not the database. What is put under `KC` and their 32
+    /// hexadecimal digits, or under the digits alone, in lower case, is put faster than under other ids, if the store has that from them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: there are no random numbers.
+    fn new_id(&self) -> Result<u128, Error>;
+
     /// Keeps `stored` under `id`. Done means durable: it survives the loss of power.
     fn put_capsule<'s>(&'s self, id: &'s TransactionId, stored: &'s StoredCapsule) -> Answer<'s, ()>;
 

@@ -16,6 +16,10 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
+    pub(crate) fn new_id(&self) -> Result<u128, Error> {
+        self.store.new_id()
+    }
+
     pub(crate) async fn put_capsule(&self, id: &TransactionId, stored: &StoredCapsule) -> Result<(), Error> {
         self.watch("put_capsule", self.store.put_capsule(id, stored)).await
     }

@@ -18,6 +18,7 @@ use serde::de::IgnoredAny;
 
 use super::{NO_SHARE, Shared};
 use crate::refusal::Refusal;
+use crate::store::Error;
 use crate::{body, expiry, random};
 
 /// Octets of a nonce: as many as the 16 characters of the interface hold.
@@ -62,8 +63,9 @@ fn is_empty(octets: &[u8]) -> Result<(), Refusal> {
 }
 
 /// 96 random bits in base64url.
-fn random_nonce() -> Result<Nonce, Refusal> {
-    Base64UrlUnpadded::encode_string(&random::octets::<LEN>()?).parse().map_err(|_| Refusal::Unavailable)
+fn random_nonce() -> Result<Nonce, Error> {
+    let nonce = Base64UrlUnpadded::encode_string(&random::octets::<LEN>()?);
+    Ok(nonce.parse().expect("16 characters of base64url are a nonce"))
 }
 
 #[cfg(test)]

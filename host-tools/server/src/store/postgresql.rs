@@ -24,6 +24,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Row, Socket};
 
 use super::{Answer, Error, State, Store, StoredCapsule, StoredShare, statements};
+use crate::random;
 use batch::{PutCapsule, PutNonce, PutShare, TakeNonce};
 use writer::Writer;
 
@@ -38,6 +39,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For one statement, by ours: the database may have gone without a word.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// The capsule with an id, unless it has expired.
+const CAPSULE: &str = "SELECT type, recipient_id, ephemeral_key_material, expiry FROM capsules WHERE id = $1 AND expiry > $2";
+/// The share with an id, unless it has expired.
+const SHARE: &str = "SELECT share, recipient, expiry FROM shares WHERE id = $1 AND expiry > $2";
 /// How often a statement is begun anew that the database took back because of others at the same rows.
 const TRIES: u32 = 5;
 
@@ -151,12 +156,16 @@ impl Postgresql {
 }
 
 impl Store for Postgresql {
+    fn new_id(&self) -> Result<u128, Error> {
+        random::octets().map(u128::from_be_bytes)
+    }
+
     fn put_capsule<'s>(&'s self, id: &'s TransactionId, stored: &'s StoredCapsule) -> Answer<'s, ()> {
         Box::pin(self.capsules.put(PutCapsule { id: id.clone(), stored: stored.clone() }))
     }
 
     fn capsule<'s>(&'s self, id: &'s TransactionId, now: ExpiryTime) -> Answer<'s, Option<StoredCapsule>> {
-        Box::pin(async move { self.find(statements::CAPSULE, id.as_str(), now).await?.as_ref().map(stored_capsule).transpose() })
+        Box::pin(async move { self.find(CAPSULE, id.as_str(), now).await?.as_ref().map(stored_capsule).transpose() })
     }
 
     fn put_share<'s>(&'s self, id: &'s ShareId, stored: &'s StoredShare) -> Answer<'s, ()> {
@@ -164,7 +173,7 @@ impl Store for Postgresql {
     }
 
     fn share<'s>(&'s self, id: &'s ShareId, now: ExpiryTime) -> Answer<'s, Option<StoredShare>> {
-        Box::pin(async move { self.find(statements::SHARE, id.as_str(), now).await?.as_ref().map(stored_share).transpose() })
+        Box::pin(async move { self.find(SHARE, id.as_str(), now).await?.as_ref().map(stored_share).transpose() })
     }
 
     fn put_nonce<'s>(&'s self, id: &'s ShareId, nonce: &'s Nonce, expiry: ExpiryTime) -> Answer<'s, ()> {
@@ -178,7 +187,8 @@ impl Store for Postgresql {
     fn delete_expired(&self, now: ExpiryTime, limit: u32) -> Answer<'_, u32> {
         Box::pin(async move {
             let mut left = limit;
-            for (table, id) in statements::TABLES {
+            for table in statements::TABLES {
+                let id = if table == "nonces" { "nonce" } else { "id" };
                 // The array is filled once, and its rows are found by their ids, whatever a planner believes about how many there are.
                 let sql = format!(
                     "DELETE FROM {table} WHERE {id} = ANY (ARRAY(
@@ -207,7 +217,7 @@ impl Store for Postgresql {
     }
 }
 
-/// What a row of [`statements::CAPSULE`] says.
+/// What a row of [`CAPSULE`] says.
 fn stored_capsule(row: &Row) -> Result<StoredCapsule, Error> {
     let capsule = Capsule {
         capsule_type: column::<&str>(row, 0)?.into(),
@@ -217,7 +227,7 @@ fn stored_capsule(row: &Row) -> Result<StoredCapsule, Error> {
     Ok(StoredCapsule { capsule, expiry: expiry(row, 3)? })
 }
 
-/// What a row of [`statements::SHARE`] says.
+/// What a row of [`SHARE`] says.
 fn stored_share(row: &Row) -> Result<StoredShare, Error> {
     let unsound = |reason: &dyn fmt::Display| Error::Unsound(format!("in the row of a share: {reason}"));
     let share = KeyShare {

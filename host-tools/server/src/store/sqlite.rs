@@ -9,13 +9,14 @@
 
 mod checkpoint;
 mod crew;
+mod ids;
 mod inspection;
 
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cdoc2_api::{Capsule, ExpiryTime, KeyShare, Nonce, Share, ShareId, TransactionId};
 use rusqlite::types::Type;
@@ -24,6 +25,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, Tr
 use super::{Answer, Error, Store, StoredCapsule, StoredShare, migrations, statements};
 use checkpoint::Checkpointer;
 use crew::Crew;
+use ids::Ids;
 
 /// "CDC2": tells our files from those of other programs.
 const APPLICATION_ID: i32 = 0x4344_4332;
@@ -37,6 +39,18 @@ const MAX_DELETED: u32 = 256;
 /// How long a lock of another process is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A capsule, unless there is one with this number.
+const PUT_CAPSULE: &str = "
+    INSERT INTO capsules (number, public_id, type, recipient_id, ephemeral_key_material, expiry)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+
+/// The capsule with a number and an id, unless it has expired.
+const CAPSULE: &str = "
+    SELECT type, recipient_id, ephemeral_key_material, expiry FROM capsules WHERE number = ?1 AND public_id = ?2 AND expiry > ?3";
+
+/// The share with a number and an id, unless it has expired.
+const SHARE: &str = "SELECT share, recipient, expiry FROM shares WHERE number = ?1 AND public_id = ?2 AND expiry > ?3";
+
 /// A SQLite file. Dropping it waits for what was asked for, and closes the file.
 #[derive(Debug)]
 pub struct Sqlite {
@@ -45,6 +59,7 @@ pub struct Sqlite {
     readers: Crew,
     writer: Crew,
     _checkpointer: Checkpointer,
+    ids: Ids,
 }
 
 impl Sqlite {
@@ -66,6 +81,7 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut writer = Connection::open_with_flags(path, flags).map_err(|reason| failed(&reason))?;
         prepare(&mut writer).map_err(|reason| at(path, reason))?;
+        let ids = Ids::read(&writer).map_err(|reason| failed(&reason))?;
         let readers: rusqlite::Result<Vec<Connection>> = (0..READERS).map(|_| reader(path)).collect();
         let readers = readers.map_err(|reason| failed(&reason))?;
         let moving = Connection::open_with_flags(path, flags).map_err(|reason| failed(&reason))?;
@@ -76,6 +92,7 @@ impl Sqlite {
             readers: Crew::readers(readers).map_err(no_thread)?,
             writer: Crew::writer(writer, move |connection| written.after_a_transaction(connection)).map_err(no_thread)?,
             _checkpointer: checkpointer,
+            ids,
         })
     }
 }
@@ -94,38 +111,45 @@ impl Sqlite {
         now: ExpiryTime,
         read: fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, Error> {
-        let find = move |connection: &Connection| connection.prepare_cached(sql)?.query_row((&id, now.as_unix()), read).optional();
+        let number = self.ids.number(&id);
+        let find =
+            move |connection: &Connection| connection.prepare_cached(sql)?.query_row((number, &id, now.as_unix()), read).optional();
         self.readers.ask(find).await
     }
 }
 
 impl Store for Sqlite {
+    fn new_id(&self) -> Result<u128, Error> {
+        self.ids.next(SystemTime::now())
+    }
+
     fn put_capsule<'s>(&'s self, id: &'s TransactionId, stored: &'s StoredCapsule) -> Answer<'s, ()> {
+        let number = self.ids.number(id.as_str());
         let (id, StoredCapsule { capsule, expiry }) = (id.clone(), stored.clone());
         Box::pin(self.insert(move |connection| {
-            let sql = "INSERT INTO capsules (id, type, recipient_id, ephemeral_key_material, expiry)
-                       VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
             let kind = capsule.capsule_type.name();
-            let row = (id.as_str(), kind, &capsule.recipient_id, &capsule.ephemeral_key_material, expiry.as_unix());
-            connection.prepare_cached(sql)?.execute(row)
+            let row = (number, id.as_str(), kind, &capsule.recipient_id, &capsule.ephemeral_key_material, expiry.as_unix());
+            connection.prepare_cached(PUT_CAPSULE)?.execute(row)
         }))
     }
 
     fn capsule<'s>(&'s self, id: &'s TransactionId, now: ExpiryTime) -> Answer<'s, Option<StoredCapsule>> {
-        Box::pin(self.find(statements::CAPSULE, id.to_string(), now, stored_capsule))
+        Box::pin(self.find(CAPSULE, id.to_string(), now, stored_capsule))
     }
 
     fn put_share<'s>(&'s self, id: &'s ShareId, stored: &'s StoredShare) -> Answer<'s, ()> {
+        let number = self.ids.number(id.as_str());
         let (id, StoredShare { share, expiry }) = (id.clone(), stored.clone());
         Box::pin(self.insert(move |connection| {
-            let sql = "INSERT INTO shares (id, share, recipient, expiry) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
-            let row = (id.as_str(), share.share.expose(), share.recipient.as_str(), expiry.as_unix());
+            let sql = "INSERT INTO shares (number, public_id, share, recipient, expiry)
+                       VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+            let row = (number, id.as_str(), share.share.expose(), share.recipient.as_str(), expiry.as_unix());
             connection.prepare_cached(sql)?.execute(row)
         }))
     }
 
     fn share<'s>(&'s self, id: &'s ShareId, now: ExpiryTime) -> Answer<'s, Option<StoredShare>> {
-        Box::pin(self.find(statements::SHARE, id.to_string(), now, stored_share))
+        Box::pin(self.find(SHARE, id.to_string(), now, stored_share))
     }
 
     fn put_nonce<'s>(&'s self, id: &'s ShareId, nonce: &'s Nonce, expiry: ExpiryTime) -> Answer<'s, ()> {
@@ -150,7 +174,7 @@ impl Store for Sqlite {
     fn delete_expired(&self, now: ExpiryTime, limit: u32) -> Answer<'_, u32> {
         Box::pin(async move {
             let mut left = limit;
-            for (table, _) in statements::TABLES {
+            for table in statements::TABLES {
                 let sql = format!(
                     "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE expiry <= ?1 ORDER BY expiry LIMIT ?2)"
                 );
@@ -193,14 +217,14 @@ impl Store for Sqlite {
     }
 }
 
-/// What a row of [`statements::CAPSULE`] says.
+/// What a row of [`CAPSULE`] says.
 fn stored_capsule(row: &Row<'_>) -> rusqlite::Result<StoredCapsule> {
     let capsule =
         Capsule { capsule_type: row.get_ref(0)?.as_str()?.into(), recipient_id: row.get(1)?, ephemeral_key_material: row.get(2)? };
     Ok(StoredCapsule { capsule, expiry: expiry(row, 3)? })
 }
 
-/// What a row of [`statements::SHARE`] says.
+/// What a row of [`SHARE`] says.
 fn stored_share(row: &Row<'_>) -> rusqlite::Result<StoredShare> {
     let unsound = |index, kind, reason| rusqlite::Error::FromSqlConversionFailure(index, kind, reason);
     let share = KeyShare {
@@ -219,6 +243,7 @@ fn expiry(row: &Row<'_>, index: usize) -> rusqlite::Result<ExpiryTime> {
 fn prepare(connection: &mut Connection) -> Result<(), Error> {
     configure(connection).map_err(|reason| error(&reason))?;
     connection.pragma_update(None, "cache_size", -32 * 1024).map_err(|reason| error(&reason))?;
+    ids::add_functions(connection).map_err(|reason| error(&reason))?;
     migrate(connection)
 }
 
@@ -380,6 +405,75 @@ mod tests {
         }
     }
 
+    /// A file of version 2, with a capsule and a share in it.
+    fn of_version_2(path: &Path) -> Connection {
+        let connection = Connection::open(path).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.execute_batch("CREATE TABLE migrations (version INTEGER PRIMARY KEY, done INTEGER DEFAULT 0) STRICT").unwrap();
+        for (version, step) in (1..=2).zip(migrations::SQLITE) {
+            connection.execute_batch(step).unwrap();
+            connection.execute("INSERT INTO migrations (version) VALUES (?1)", [version]).unwrap();
+        }
+        connection.execute(PUT_BY_VERSION_2, ["KC0123456789abcdef0123456789abcdef"]).unwrap();
+        let share = "INSERT INTO shares VALUES ('0123456789abcdef0123456789abcdef', zeroblob(32), 'etsi/PNOEE-48010010101', 100)";
+        connection.execute(share, []).unwrap();
+        connection
+    }
+
+    const PUT_BY_VERSION_2: &str = "
+        INSERT INTO capsules (id, type, recipient_id, ephemeral_key_material, expiry)
+        VALUES (?1, 'ecc_secp384r1', zeroblob(97), zeroblob(97), 100)";
+
+    #[tokio::test]
+    async fn what_an_older_version_kept_is_still_there() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("capsules.db");
+        let older = of_version_2(&path);
+        let store = Sqlite::open(&path).unwrap();
+        let id: TransactionId = "KC0123456789abcdef0123456789abcdef".parse().unwrap();
+        let found = store.capsule(&id, moment(99)).await.unwrap().unwrap();
+        assert_eq!((found.expiry, found.capsule.recipient_id), (moment(100), vec![0; 97]));
+        assert_eq!(store.capsule(&id, moment(100)).await, Ok(None));
+        assert_eq!(store.put_capsule(&id, &stored(200)).await, Err(Error::Taken));
+        let share: ShareId = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        assert_eq!(store.share(&share, moment(99)).await.unwrap().unwrap().expiry, moment(100));
+
+        // What nobody would find, the older one is not to put.
+        let refusal = older.execute(PUT_BY_VERSION_2, ["KC00000000000000000000000000000000"]).unwrap_err().to_string();
+        assert!(refusal.contains("no column named id"), "{refusal}");
+
+        assert_eq!(store.delete_expired(moment(100), 10).await, Ok(2));
+        assert_eq!(store.oldest_expired(moment(1000)).await, Ok(None));
+    }
+
+    #[test]
+    fn rows_of_new_ids_share_pages() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("capsules.db");
+        let mut connection = Connection::open(&path).unwrap();
+        prepare(&mut connection).unwrap();
+        let ids = Ids::read(&connection).unwrap();
+        // How much longer it makes the log to put as many at once.
+        let mut put = |count: u32, id: &dyn Fn(u32) -> u128| {
+            let log_len = || fs::metadata(folder.path().join("capsules.db-wal")).unwrap().len();
+            let before = log_len();
+            let transaction = connection.transaction().unwrap();
+            for number in 0..count {
+                let id = format!("KC{:032x}", id(number));
+                let row = (ids.number(&id), id, "ecc_secp384r1", [4; 97], [4; 97], 100);
+                transaction.execute(PUT_CAPSULE, row).unwrap();
+            }
+            transaction.commit().unwrap();
+            log_len() - before
+        };
+        let random = |_| u128::from_be_bytes(crate::random::octets().unwrap());
+        put(10_000, &random);
+        let scattered = put(100, &random);
+        let now = SystemTime::now();
+        let together = put(100, &|number| ids.next(now + Duration::from_millis(number.into())).unwrap());
+        assert!(together * 5 < scattered, "{together} octets for new ids, {scattered} for random ones");
+    }
+
     #[test]
     fn what_is_not_a_store_is_refused_and_left_alone() {
         let folder = TempDir::new().unwrap();
@@ -420,11 +514,17 @@ mod tests {
         drop(store);
         // All but the first pages, which hold the schema and the roots of the tables.
         let mut octets = fs::read(&path).unwrap();
-        octets[8 * 4096..].fill(0xFF);
+        octets[12 * 4096..].fill(0xFF);
         fs::write(&path, octets).unwrap();
         let store = Sqlite::open(&path).unwrap();
-        let damaged = store.capsule(&ids[199], moment(99)).await;
-        assert!(matches!(&damaged, Err(Error::Unsound(reason)) if reason.contains("malformed")), "{damaged:?}");
+        let mut damaged = 0;
+        for id in &ids {
+            match store.capsule(id, moment(99)).await {
+                Err(Error::Unsound(reason)) if reason.contains("malformed") => damaged += 1,
+                other => assert_eq!(other, Ok(Some(stored(100)))),
+            }
+        }
+        assert!(damaged > 50, "{damaged} of {}", ids.len());
     }
 
     #[tokio::test]

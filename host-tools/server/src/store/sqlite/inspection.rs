@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(files(&folder).len(), 1);
         assert_eq!(inspect(&folder, &path), Ok(State::UpToDate));
         for (step, expected) in [
-            ("DELETE FROM migrations WHERE version > 1", Ok(State::Older { version: 1, newest: 2 })),
+            ("DELETE FROM migrations WHERE version > 1", Ok(State::Older { version: 1, newest: 3 })),
             ("INSERT INTO migrations (version) VALUES (99)", Err("newer")),
             ("PRAGMA application_id = 7", Err("another program")),
         ] {
