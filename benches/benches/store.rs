@@ -7,8 +7,8 @@ use std::env;
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use cdoc2_api::{Capsule, CapsuleType, ExpiryTime, TransactionId};
@@ -80,25 +80,25 @@ fn disk(schedule: Schedule) {
 async fn measure(name: &str, config: &config::Store, schedule: Schedule) {
     let Schedule { time: lasting, rows, .. } = schedule;
     let store = store::open(config).await.expect("a store");
-    let next = Arc::new(AtomicU64::new(0));
+    let kept = Kept::default();
     for callers in [1, 64, 256] {
-        let (time, times) = load(lasting, callers, put(&store, &next)).await;
+        let (time, times) = load(lasting, callers, put(&store, &kept)).await;
         report(name, "put", callers, time, times);
     }
 
-    while next.load(Ordering::Relaxed) < rows {
-        load(lasting, 256, put(&store, &next)).await;
+    while kept.count() < rows {
+        load(lasting, 256, put(&store, &kept)).await;
     }
-    let count = next.load(Ordering::Relaxed);
+    let count = kept.count();
     for callers in [1, 64] {
-        let (time, times) = load(lasting, callers, get(&store, count)).await;
+        let (time, times) = load(lasting, callers, get(&store, &kept)).await;
         report(name, &format!("get among {count}"), callers, time, times);
     }
-    let (gets, puts) = tokio::join!(load(lasting, 64, get(&store, count)), load(lasting, 64, put(&store, &next)));
+    let (gets, puts) = tokio::join!(load(lasting, 64, get(&store, &kept)), load(lasting, 64, put(&store, &kept)));
     report(name, "get beside put", 64, gets.0, gets.1);
     report(name, "put beside get", 64, puts.0, puts.1);
 
-    let count = next.load(Ordering::Relaxed);
+    let count = kept.count();
     let start = Instant::now();
     let deleted = clean_up::drain(&*store, late, 1000).await.expect("the store works");
     assert_eq!(deleted, count);
@@ -114,7 +114,7 @@ async fn measure(name: &str, config: &config::Store, schedule: Schedule) {
             }
             sum
         },
-        load(lasting, callers, put(&store, &next))
+        load(lasting, callers, put(&store, &kept))
     );
     rate(name, "clean-up beside put", deleted, start.elapsed());
     report(name, "put beside clean-up", callers, puts.0, puts.1);
@@ -130,26 +130,48 @@ fn late() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(2 * EXPIRY.unsigned_abs())
 }
 
-fn put(store: &Arc<dyn Store>, next: &Arc<AtomicU64>) -> impl Fn() -> Work + Clone + Send + 'static {
-    let (store, next) = (store.clone(), next.clone());
+/// Ids of all that was put.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<TransactionId>>>);
+
+impl Kept {
+    fn count(&self) -> u64 {
+        self.0.lock().expect("nobody panics").len() as u64
+    }
+
+    fn add(&self, id: TransactionId) {
+        self.0.lock().expect("nobody panics").push(id);
+    }
+
+    /// One of them, for each number: spread as random ones are, but the same in each run.
+    fn any(&self, number: u64) -> TransactionId {
+        let ids = self.0.lock().expect("nobody panics");
+        ids[(scatter(number) % ids.len() as u64) as usize].clone()
+    }
+}
+
+fn put(store: &Arc<dyn Store>, kept: &Kept) -> impl Fn() -> Work + Clone + Send + 'static {
+    let (store, kept) = (store.clone(), kept.clone());
+    let next = Arc::new(AtomicU64::new(kept.count()));
     move || {
-        let (store, next) = (store.clone(), next.clone());
+        let (store, kept, next) = (store.clone(), kept.clone(), next.clone());
         Box::pin(async move {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            store.put_capsule(&id(number), &capsule(number)).await.expect("the store works");
+            let id: TransactionId = format!("KC{:032x}", store.new_id().expect("there are random numbers")).parse().expect("an id");
+            let capsule = capsule(next.fetch_add(1, Ordering::Relaxed));
+            store.put_capsule(&id, &capsule).await.expect("the store works");
+            kept.add(id);
         })
     }
 }
 
-fn get(store: &Arc<dyn Store>, count: u64) -> impl Fn() -> Work + Clone + Send + 'static {
-    let store = store.clone();
+fn get(store: &Arc<dyn Store>, kept: &Kept) -> impl Fn() -> Work + Clone + Send + 'static {
+    let (store, kept) = (store.clone(), kept.clone());
     let next = Arc::new(AtomicU64::new(0));
     move || {
-        let (store, next) = (store.clone(), next.clone());
+        let (store, id) = (store.clone(), kept.any(next.fetch_add(1, Ordering::Relaxed)));
         Box::pin(async move {
-            let number = scatter(next.fetch_add(1, Ordering::Relaxed)) % count;
             let now = ExpiryTime::from_unix(1).expect("a time");
-            store.capsule(&id(number), now).await.expect("the store works").expect("it was put");
+            store.capsule(&id, now).await.expect("the store works").expect("it was put");
         })
     }
 }
@@ -186,10 +208,6 @@ fn report(store: &str, load: &str, callers: usize, time: Duration, mut times: Ve
 
 fn rate(store: &str, load: &str, count: u64, time: Duration) {
     println!("{store},{load},1,{:.0},,,", count as f64 / time.as_secs_f64());
-}
-
-fn id(number: u64) -> TransactionId {
-    format!("KC{:016x}{number:016x}", scatter(number)).parse().expect("an id")
 }
 
 /// Spreads numbers as random ones are, but the same in each run.

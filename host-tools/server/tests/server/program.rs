@@ -126,7 +126,7 @@ fn checking_says_what_would_become_of_the_database_and_changes_nothing() {
     let sql = |sql| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
     sql("DELETE FROM migrations WHERE version > 1");
     let (exit, said) = told();
-    assert!(exit == 0 && said.contains("database: version 1; would be migrated to 2 at start\n"), "{said}");
+    assert!(exit == 0 && said.contains("database: version 1; would be migrated to 3 at start\n"), "{said}");
     sql("INSERT INTO migrations (version) VALUES (99)");
     let (exit, said) = told();
     assert!(exit == 1 && said.contains("made by a newer one") && !said.contains("sound"), "{said}");
