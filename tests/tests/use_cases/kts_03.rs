@@ -22,7 +22,7 @@ fn after_a_round(site: &Path, server: &ServerProcess, mut put: impl FnMut() -> S
     for _ in 0..2 {
         let (before, id) = (server.metric(DELETED), put());
         let database = rusqlite::Connection::open(site.join(format!("{kind}.sqlite"))).unwrap();
-        assert_eq!(database.execute(&format!("UPDATE {kind} SET expiry = 1 WHERE id = ?1"), [id]).unwrap(), 1);
+        assert_eq!(database.execute(&format!("UPDATE {kind} SET expiry = 1 WHERE public_id = ?1"), [id]).unwrap(), 1);
         server.until_metric(DELETED, |deleted| deleted == before + 1.0);
     }
 }
