@@ -207,9 +207,7 @@ pub(crate) fn judged_shares(reason: &Reason) -> (Code, Option<&'static str>) {
 /// What to do about a server that cannot be talked to.
 pub(crate) fn hint(error: &https::Error) -> Option<&'static str> {
     Some(match error {
-        https::Error::Connect { .. } | https::Error::TimedOut { .. } | https::Error::Busy(_) => {
-            "try again later; cdoc2 servers check shows how the servers do"
-        }
+        passing if passing.is_passing() => "try again later; cdoc2 servers check shows how the servers do",
         https::Error::NotPinned { .. } => {
             "nothing was sent: somebody intercepts the connection, or the server has a new certificate, which its operator publishes"
         }

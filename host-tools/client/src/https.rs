@@ -8,6 +8,7 @@ mod error;
 
 use std::error::Error as StdError;
 use std::io::{self, Read as _};
+use std::iter;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -39,7 +40,7 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For everything.
     pub total: Duration,
-    /// For all the pauses together in which it is waited for, because it says that it is too busy.
+    /// For all the pauses together in which it is waited for, because it says or shows that it is too busy.
     pub busy: Duration,
 }
 
@@ -121,7 +122,17 @@ impl Http {
         if is_timeout {
             return Error::TimedOut { host: host() };
         }
-        Error::Connect { host: host(), reason: innermost(error) }
+        let is_cut = find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_connect)
+            && causes(error).filter_map(|error| error.downcast_ref::<io::Error>()).any(|error| {
+                matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof
+                        | io::ErrorKind::ConnectionReset
+                        | io::ErrorKind::ConnectionAborted
+                        | io::ErrorKind::BrokenPipe
+                )
+            });
+        if is_cut { Error::Cut { host: host() } } else { Error::Connect { host: host(), reason: innermost(error) } }
     }
 
     fn of_tls(&self, error: &rustls::Error) -> Error {
@@ -259,30 +270,19 @@ pub(crate) fn below(url: &Url, path: &str) -> Url {
     whole
 }
 
-/// The first error of this type in a chain. What an `io::Error` wraps is not its source, so it is looked into.
+/// The first error of this type in a chain.
 fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        next = deeper(error);
-    }
-    None
+    causes(error).find_map(|error| error.downcast_ref())
 }
 
 fn innermost(error: &(dyn StdError + 'static)) -> String {
-    let mut last = error;
-    while let Some(error) = deeper(last) {
-        last = error;
-    }
-    last.to_string()
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn deeper<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
-    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    match wrapped {
-        Some(inner) => Some(inner),
-        None => error.source(),
-    }
+/// An error, what caused it, and so on. What an `io::Error` wraps is not its source, so it is looked into.
+fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    iter::successors(Some(error), |&error| {
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|wrapped| wrapped as &(dyn StdError + 'static)).or_else(|| error.source())
+    })
 }

@@ -92,9 +92,7 @@ impl Error {
     pub fn may_be_tried_again(&self) -> bool {
         match self {
             Self::Ended { state, .. } => state.may_be_tried_again(),
-            Self::Service { reason, .. } => {
-                matches!(reason, https::Error::Connect { .. } | https::Error::TimedOut { .. } | https::Error::Busy(_))
-            }
+            Self::Service { reason, .. } => reason.is_passing(),
             Self::Unfinished(_) | Self::Untrusted(Untrusted::Algorithm(_)) => true,
             Self::Card(error) => matches!(error, token::Error::WrongPin { .. } | token::Error::Fault(_)),
             Self::Module(error) => matches!(error, pkcs11::Error::WrongPin { .. }),

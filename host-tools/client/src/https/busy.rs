@@ -18,6 +18,9 @@ const MIN_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause that nobody asked for.
 const MAX_BACK_OFF: Duration = Duration::from_secs(16);
 
+/// How often in a row a server is tried again that [cuts](Error::Cut) connections: one that always does is out of order.
+const MAX_CUTS: u32 = 3;
+
 /// After which answers a request may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Again {
@@ -60,8 +63,8 @@ impl Patience {
 }
 
 impl Http {
-    /// Sends what `request` makes of the client, and sends it again as `again` allows while the server is too busy. `wait` pauses; if it says `false`,
-    /// and when the [time for that](super::Timeouts::busy) is used up, the last answer stands.
+    /// Sends what `request` makes of the client, and sends it again as `again` allows while the server is too busy, and where nothing was sent because the
+    /// connection was cut. `wait` pauses; if it says `false`, and when the [time for that](super::Timeouts::busy) is used up, the last outcome stands.
     pub(crate) fn send_patiently(
         &self,
         again: Again,
@@ -69,17 +72,20 @@ impl Http {
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<Answer, Error> {
         let mut back_off = MIN_PAUSE;
+        let mut cuts = 0;
         loop {
             let begin = Instant::now();
-            let answer = self.send(&request)?;
-            if !again.after(&answer) {
-                return Ok(answer);
-            }
-            let pause = answer.retry_after().unwrap_or(back_off).max(MIN_PAUSE);
+            let outcome = self.send(&request);
+            let pause = match &outcome {
+                Ok(answer) if again.after(answer) => answer.retry_after().unwrap_or(back_off).max(MIN_PAUSE),
+                Err(Error::Cut { .. }) if cuts < MAX_CUTS => back_off,
+                _ => return outcome,
+            };
+            cuts = if outcome.is_err() { cuts + 1 } else { 0 };
             back_off = (2 * back_off).min(MAX_BACK_OFF);
             // Answers that take long are pauses, too.
             if !self.patience.spend(pause.saturating_add(begin.elapsed())) || !wait(pause) {
-                return Ok(answer);
+                return outcome;
             }
         }
     }

@@ -16,6 +16,12 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// It ends connections before TLS has begun, as servers do that limit how many an address may begin.
+    #[error("{host} ends the connection before TLS has begun: too many were made from here, or it is no server of this kind")]
+    Cut {
+        /// Host and port.
+        host: String,
+    },
     /// It took too long.
     #[error("{host} did not answer in time")]
     TimedOut {
@@ -65,6 +71,14 @@ pub enum Error {
     /// A defect of this program or its libraries.
     #[error("no client can be made: {0}")]
     Internal(String),
+}
+
+impl Error {
+    /// Whether it may be gone at the next attempt: nobody answers, or not now.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::Cut { .. } | Self::TimedOut { .. } | Self::Busy(_))
+    }
 }
 
 /// Why a server does not take a client's certificate, as far as its TLS alert tells (RFC 8446, 6.2).

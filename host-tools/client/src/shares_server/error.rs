@@ -112,7 +112,7 @@ impl Reason {
     /// Whether it may be gone at the next attempt (UC.Client.04, extension 12a "because a request timed out").
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Https(https::Error::Connect { .. } | https::Error::TimedOut { .. } | https::Error::Busy(_)))
+        matches!(self, Self::Https(reason) if reason.is_passing())
     }
 
     /// How much it says beside what other servers say: that a share is gone settles everything, and what passes settles nothing.

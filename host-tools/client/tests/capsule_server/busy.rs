@@ -1,7 +1,9 @@
 //! Servers that are too busy: the real one with a limit, and others that say so in every way.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use cdoc2_client::capsule_server::Error;
@@ -9,7 +11,7 @@ use cdoc2_client::https::{self, Timeouts};
 use cdoc2_client::policy;
 use cdoc2_testbed::Algorithm;
 
-use crate::misbehaving::{ID, Misbehaving, answer, identity};
+use crate::misbehaving::{ID, Misbehaving, answer, config_at, identity};
 use crate::world::{Person, World, reason, seal, seal_within};
 
 #[test]
@@ -24,6 +26,30 @@ fn a_limit_on_requests_is_waited_out() {
     for (index, person) in people.iter().enumerate().take(4) {
         assert_eq!(person.open(&container, &world.config()).unwrap(), index + 1);
     }
+}
+
+/// Whoever is limited so is not answered at all, but cut off.
+#[test]
+fn a_limit_on_handshakes_is_waited_out() {
+    let world = World::with("[limits]\nhandshakes_per_second = 1\nhandshake_burst = 1\n");
+    let person = world.person(Algorithm::P384);
+    for _ in 0..3 {
+        let (container, _) = seal(&world.config(), &[person.recipient()], None).unwrap();
+        assert_eq!(person.open(&container, &world.config()).unwrap(), 1);
+    }
+}
+
+#[test]
+fn who_cuts_each_connection_is_tried_four_times() {
+    let world = World::new();
+    let person = world.person(Algorithm::P384);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = config_at(listener.local_addr().unwrap(), &world, "root.pem");
+    // After these, nobody is there.
+    let server = thread::spawn(move || (0..4).for_each(|_| drop(listener.accept().unwrap())));
+    let error = seal(&config, &[person.recipient()], None).unwrap_err();
+    assert!(matches!(reason(&error), Error::Https(https::Error::Cut { .. })), "{error}");
+    server.join().unwrap();
 }
 
 /// A server that answers with each of `answers` in its turn, and with the last of them from then on; and how often it was asked.

@@ -81,16 +81,20 @@ impl Misbehaving {
     }
 
     pub(crate) fn config(&self, world: &World, pin: &str) -> Config {
-        let address = self.address;
-        let text = format!(
-            "default_server = \"test\"\n[[server]]\nid = \"test\"\nsender_url = \"https://{address}\"\n\
-             recipient_url = \"https://{address}\"\ncertificates = [\"{pin}\"]\n\
-             [policy]\nurl = \"https://{address}/policy.json\"\nauthorities = [\"{pin}\"]\n"
-        );
-        let path = world.path("misbehaving.toml");
-        fs::write(&path, text).unwrap();
-        Config::read(&path).unwrap()
+        config_at(self.address, world, pin)
     }
+}
+
+/// The configuration that has a capsule server and a policy service at `address`.
+pub(crate) fn config_at(address: SocketAddr, world: &World, pin: &str) -> Config {
+    let text = format!(
+        "default_server = \"test\"\n[[server]]\nid = \"test\"\nsender_url = \"https://{address}\"\n\
+         recipient_url = \"https://{address}\"\ncertificates = [\"{pin}\"]\n\
+         [policy]\nurl = \"https://{address}/policy.json\"\nauthorities = [\"{pin}\"]\n"
+    );
+    let path = world.path("misbehaving.toml");
+    fs::write(&path, text).unwrap();
+    Config::read(&path).unwrap()
 }
 
 impl Drop for Misbehaving {
