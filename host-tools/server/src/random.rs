@@ -19,7 +19,10 @@ pub(crate) async fn keep<N: Clone, F: Future<Output = Result<(), Error>>>(
     put: impl Fn(N) -> F,
 ) -> Result<N, Refusal> {
     for _ in 0..ATTEMPTS {
-        let name = name().map_err(|_| Refusal::Unavailable)?;
+        let name = name().map_err(|error| {
+            tracing::error!(%error, "there is no name for it");
+            Refusal::Unavailable
+        })?;
         match put(name.clone()).await {
             Ok(()) => return Ok(name),
             Err(Error::Taken) => {}

@@ -39,6 +39,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For one statement, by ours: the database may have gone without a word.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// What is kept, each table with its primary key. Each has a column `expiry`, too, with an index.
+const TABLES: [(&str, &str); 3] = [("capsules", "id"), ("shares", "id"), ("nonces", "nonce")];
 /// The capsule with an id, unless it has expired.
 const CAPSULE: &str = "SELECT type, recipient_id, ephemeral_key_material, expiry FROM capsules WHERE id = $1 AND expiry > $2";
 /// The share with an id, unless it has expired.
@@ -187,8 +189,7 @@ impl Store for Postgresql {
     fn delete_expired(&self, now: ExpiryTime, limit: u32) -> Answer<'_, u32> {
         Box::pin(async move {
             let mut left = limit;
-            for table in statements::TABLES {
-                let id = if table == "nonces" { "nonce" } else { "id" };
+            for (table, id) in TABLES {
                 // The array is filled once, and its rows are found by their ids, whatever a planner believes about how many there are.
                 let sql = format!(
                     "DELETE FROM {table} WHERE {id} = ANY (ARRAY(

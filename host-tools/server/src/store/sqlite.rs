@@ -36,6 +36,9 @@ const READERS: usize = 4;
 /// Rows that one transaction deletes. What is put meanwhile waits for it.
 const MAX_DELETED: u32 = 256;
 
+/// What is kept. Each table has a column `expiry`, with an index.
+const TABLES: [&str; 3] = ["capsules", "shares", "nonces"];
+
 /// How long a lock of another process is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -174,7 +177,7 @@ impl Store for Sqlite {
     fn delete_expired(&self, now: ExpiryTime, limit: u32) -> Answer<'_, u32> {
         Box::pin(async move {
             let mut left = limit;
-            for table in statements::TABLES {
+            for table in TABLES {
                 let sql = format!(
                     "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE expiry <= ?1 ORDER BY expiry LIMIT ?2)"
                 );

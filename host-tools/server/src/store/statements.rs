@@ -1,7 +1,4 @@
-//! What both databases understand. Columns have the same names and the same order.
-
-/// Tables of what is kept. Each has a column `expiry`, with an index.
-pub(super) const TABLES: [&str; 3] = ["capsules", "shares", "nonces"];
+//! What is asked of both databases in the same words. Columns have the same names and the same order.
 
 /// What expires first of all, if it has by `$1`, which SQLite takes for a name, and numbers it as it comes (SQLite, "SQL Language Expressions",
 /// "Parameters"). A minimum is one look into an index.
