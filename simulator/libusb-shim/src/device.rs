@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use simulator::reader::usbip::client::{self, AttachError, Attachment, Completed, TransferError};
 use simulator::reader::usbip::descriptor::{self, Description, GET_DESCRIPTOR, STRING};
-use simulator::reader::usbip::protocol::{MAX_TRANSFER_LEN, Record, Status, Transfer};
+use simulator::reader::usbip::protocol::{BusId, MAX_TRANSFER_LEN, Record, Status, Transfer};
 use thiserror::Error;
 
 /// The variable with the servers: `host:port[,host:port]`.
@@ -16,7 +16,16 @@ const SERVERS: &str = "USBIP_SHIM";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Devices that somebody holds, so that none is attached twice.
-static DEVICES: Mutex<Vec<Weak<Device>>> = Mutex::new(Vec::new());
+static DEVICES: Mutex<Vec<Held>> = Mutex::new(Vec::new());
+
+/// Where a device is, and the device as long as somebody holds it. It is not looked into to find it: whoever looked would hold it for that long, and it
+/// would not be given back when its owner lets it go.
+#[derive(Debug)]
+struct Held {
+    server: String,
+    bus_id: BusId,
+    device: Weak<Device>,
+}
 
 /// `enum libusb_error`.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -94,20 +103,19 @@ pub(crate) fn devices() -> Vec<Arc<Device>> {
 pub(crate) fn devices_of(servers: &str) -> Vec<Arc<Device>> {
     let mut listed = Vec::new();
     let mut held = lock(&DEVICES);
-    held.retain(|device| device.strong_count() != 0);
+    held.retain(|held| held.device.strong_count() != 0);
     for (server, bus) in servers.split(',').filter(|server| !server.is_empty()).zip(1..=u8::MAX) {
         let records = client::devices(server).unwrap_or_else(|error| {
             eprintln!("libusb-shim: {SERVERS}: {server}: {error}");
             Vec::new()
         });
         for record in records {
-            let known = held
-                .iter()
-                .filter_map(Weak::upgrade)
-                .find(|device| device.server == server && device.record.bus_id == record.bus_id);
+            let bus_id = record.bus_id;
+            let known =
+                held.iter().filter(|held| held.server == server && held.bus_id == bus_id).find_map(|held| held.device.upgrade());
             match known.map_or_else(|| Device::open(server, bus, record.clone()).map(Arc::new), Ok) {
                 Ok(device) => {
-                    held.push(Arc::downgrade(&device));
+                    held.push(Held { server: server.to_owned(), bus_id, device: Arc::downgrade(&device) });
                     listed.push(device);
                 }
                 Err(error) => eprintln!("libusb-shim: {server}: device {}: {error}", record.bus_id),

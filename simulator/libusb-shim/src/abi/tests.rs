@@ -2,7 +2,8 @@
 
 use heapless::VecView;
 use simulator::hw::RealClock;
-use simulator::reader::usbip::protocol::BusId;
+use simulator::reader::usbip::client::{AttachError, Attachment};
+use simulator::reader::usbip::protocol::{BusId, OpStatus};
 use simulator::reader::usbip::{Server, ccid_device};
 use token_fw::{Icc, Instant, Progress};
 use token_proto::Atr;
@@ -96,17 +97,18 @@ fn device_is_listed_once_however_often_it_is_asked_for() {
 
 #[test]
 fn device_that_nobody_holds_is_given_back() {
-    let bench = Bench::new();
-    let Bench { server, bus_id, .. } = &bench;
-    let (address, bus_id) = (server.address().to_string(), *bus_id);
-    let attach = || simulator::reader::usbip::client::Attachment::new(&address, bus_id);
-    assert!(attach().is_err());
-    unsafe { libusb_close(bench.handle) };
-    let taken = attach().expect("the import waits until the device has lost its power");
-    drop(taken);
-    // The bench closes one again.
-    let mut bench = bench;
-    bench.handle = ptr::null_mut();
+    let mut bench = Bench::new();
+    let (address, bus_id) = (bench.server.address().to_string(), bench.bus_id);
+    let attach = || Attachment::new(&address, bus_id);
+    assert!(matches!(attach(), Err(AttachError::Refused(OpStatus::BUSY))));
+    // The bench closes nothing then.
+    unsafe { libusb_close(std::mem::replace(&mut bench.handle, ptr::null_mut())) };
+    // The server hears of that over a connection of its own, which may be later than it is asked over another.
+    let begin = std::time::Instant::now();
+    while let Err(error) = attach() {
+        assert!(matches!(error, AttachError::Refused(OpStatus::BUSY)) && begin.elapsed().as_secs() < 30, "{error}");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
