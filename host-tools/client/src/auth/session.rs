@@ -165,9 +165,7 @@ impl<'i> Session<'i> {
             let get = move || http.send(|client| client.get(url).header(ACCEPT, JSON).timeout(wait + MARGIN));
             match self.unless_cancelled(get)? {
                 Ok(answer) if is_passing(answer.status) => self.after_failure(of_status(&answer), answer.retry_after())?,
-                Err(reason @ (https::Error::Connect { .. } | https::Error::Cut { .. } | https::Error::TimedOut { .. })) => {
-                    self.after_failure(reason, None)?
-                }
+                Err(reason) if reason.is_passing() => self.after_failure(reason, None)?,
                 Err(reason) => return Err(self.failed(reason)),
                 Ok(answer) => {
                     self.failures = 0;
