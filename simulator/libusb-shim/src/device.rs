@@ -113,12 +113,16 @@ pub(crate) fn devices_of(servers: &str) -> Vec<Arc<Device>> {
             let bus_id = record.bus_id;
             let known =
                 held.iter().filter(|held| held.server == server && held.bus_id == bus_id).find_map(|held| held.device.upgrade());
-            match known.map_or_else(|| Device::open(server, bus, record.clone()).map(Arc::new), Ok) {
+            if let Some(device) = known {
+                listed.push(device);
+                continue;
+            }
+            match Device::open(server, bus, record).map(Arc::new) {
                 Ok(device) => {
                     held.push(Held { server: server.to_owned(), bus_id, device: Arc::downgrade(&device) });
                     listed.push(device);
                 }
-                Err(error) => eprintln!("libusb-shim: {server}: device {}: {error}", record.bus_id),
+                Err(error) => eprintln!("libusb-shim: {server}: device {bus_id}: {error}"),
             }
         }
     }
