@@ -382,7 +382,7 @@ impl Scene {
                 let (target, permits) = (Arc::clone(&peer.recipient), Arc::clone(&permits));
                 tasks.spawn(async move {
                     let _permit = permits.acquire_owned().await;
-                    Connection::open(&target.clients[number % target.clients.len()], target.address).await
+                    Connection::open(&target.clients[target.client_of(number)], target.address).await
                 });
             }
             let mut open = Vec::with_capacity(count);

@@ -53,8 +53,8 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Whose connection worker `number` has, if it keeps one.
-    fn client_of(&self, number: usize) -> usize {
+    /// Who makes connection `number`: all take turns.
+    pub(crate) fn client_of(&self, number: usize) -> usize {
         number % self.clients.len()
     }
 }

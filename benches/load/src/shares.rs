@@ -314,7 +314,7 @@ impl<'s> Scene<'s> {
             let (target, permits, place) = (Arc::clone(&self.peer.recipient), Arc::clone(&permits), place.clone());
             tasks.spawn(async move {
                 let _permit = permits.acquire_owned().await;
-                let client = &target.clients[number as usize % target.clients.len()];
+                let client = &target.clients[target.client_of(number as usize)];
                 let mut connection = Connection::open(client, target.address).await?;
                 place.fetch(&mut connection, &id, number).await?;
                 connection.close().await;
