@@ -10,8 +10,9 @@ use super::Error;
 
 /// The steps of a SQLite database, with functions of [`super::sqlite`].
 ///
-/// The third does without indexes of ids (`sqlite/ids.rs`). Its columns have other names, so that a server that is older and still at work is refused what it asks
-/// for: it would put rows where nobody finds them. Nonces, which live for minutes, stay as they are: what is small is changed all over anyway.
+/// The third does without indexes of ids (`sqlite/ids.rs`). Its columns have other names, so that a server that is older and still at work is
+/// refused what it asks for: it would put rows where nobody finds them. Nonces, which live for minutes, stay as they are: what is small is changed
+/// all over anyway.
 pub const SQLITE: &[&str] = &[
     "
     CREATE TABLE capsules (
