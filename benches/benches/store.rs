@@ -152,13 +152,12 @@ impl Kept {
 
 fn put(store: &Arc<dyn Store>, kept: &Kept) -> impl Fn() -> Work + Clone + Send + 'static {
     let (store, kept) = (store.clone(), kept.clone());
-    let next = Arc::new(AtomicU64::new(kept.count()));
     move || {
-        let (store, kept, next) = (store.clone(), kept.clone(), next.clone());
+        let (store, kept) = (store.clone(), kept.clone());
         Box::pin(async move {
-            let id: TransactionId = format!("KC{:032x}", store.new_id().expect("there are random numbers")).parse().expect("an id");
-            let capsule = capsule(next.fetch_add(1, Ordering::Relaxed));
-            store.put_capsule(&id, &capsule).await.expect("the store works");
+            let bits = store.new_id().expect("there are random numbers");
+            let id = TransactionId::from_bits(bits);
+            store.put_capsule(&id, &capsule(bits as u64)).await.expect("the store works");
             kept.add(id);
         })
     }

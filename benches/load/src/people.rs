@@ -183,7 +183,7 @@ impl Kept for People {
         // Nobody asks for those that do not stay, so that they are put as the server puts them.
         let stays = number < self.shares;
         let number = self.first + number;
-        let id = if stays { id(number) } else { share_id(store.new_id()?) };
+        let id = if stays { id(number) } else { ShareId::from_bits(store.new_id()?) };
         store.put_share(&id, &StoredShare { share: self.share(number), expiry }).await
     }
 }
@@ -196,11 +196,7 @@ impl fmt::Debug for People {
 
 /// The id of share `number`: spread as evenly as random ones.
 pub(crate) fn id(number: u64) -> ShareId {
-    share_id(spread(number))
-}
-
-fn share_id(bits: u128) -> ShareId {
-    format!("{bits:032x}").parse().expect("32 hexadecimal digits are an id")
+    ShareId::from_bits(spread(number))
 }
 
 #[cfg(test)]

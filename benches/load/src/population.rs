@@ -71,18 +71,14 @@ impl Kept for Population {
 
     async fn put(&self, store: &dyn Store, number: u64, expiry: ExpiryTime) -> Result<(), store::Error> {
         // Nobody asks for those that do not stay, so that they are put as the server puts them.
-        let id = if number < self.capsules { id(number) } else { transaction_id(store.new_id()?) };
+        let id = if number < self.capsules { id(number) } else { TransactionId::from_bits(store.new_id()?) };
         store.put_capsule(&id, &StoredCapsule { capsule: self.capsule(number), expiry }).await
     }
 }
 
 /// The transaction id of capsule `number`: spread as evenly as random ones.
 pub(crate) fn id(number: u64) -> TransactionId {
-    transaction_id(spread(number))
-}
-
-fn transaction_id(bits: u128) -> TransactionId {
-    format!("KC{bits:032x}").parse().expect("KC and 32 hexadecimal digits are an id")
+    TransactionId::from_bits(spread(number))
 }
 
 /// 128 bits for a number.

@@ -20,12 +20,18 @@ pub enum Malformed {
 }
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident, $prefix:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub struct $name(String);
 
         impl $name {
+            /// The id that a server of ours makes of so many bits.
+            #[must_use]
+            pub fn from_bits(bits: u128) -> Self {
+                Self(format!(concat!($prefix, "{:032x}"), bits))
+            }
+
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -52,9 +58,9 @@ macro_rules! ids {
 
 ids! {
     /// The name of a capsule on its server: letters and digits, such as "KC" and 32 hexadecimal digits.
-    TransactionId;
+    TransactionId, "KC";
     /// The name of a key share on its server: letters and digits, such as 32 hexadecimal digits.
-    ShareId;
+    ShareId, "";
 }
 
 fn check(text: &str) -> Result<(), Malformed> {
@@ -78,6 +84,17 @@ mod tests {
             assert_eq!("K".repeat(len).parse::<ShareId>().is_ok(), fits, "{len}");
         }
         assert_eq!("õ".repeat(18).parse::<TransactionId>(), Err(Malformed::Character));
+    }
+
+    #[test]
+    fn bits_make_ids() {
+        assert_eq!(TransactionId::from_bits(0xAB).as_str(), "KC000000000000000000000000000000ab");
+        assert_eq!(ShareId::from_bits(0xAB).as_str(), "000000000000000000000000000000ab");
+        for bits in [0, u128::MAX] {
+            assert_eq!(TransactionId::from_bits(bits).as_str().len(), 34);
+            assert_eq!(TransactionId::from_bits(bits).as_str().parse(), Ok(TransactionId::from_bits(bits)));
+            assert_eq!(ShareId::from_bits(bits).as_str().parse(), Ok(ShareId::from_bits(bits)));
+        }
     }
 
     #[test]

@@ -110,8 +110,8 @@ pub enum Error {
 
 /// What the server keeps. What is asked for is done even if nobody waits for the answer any more.
 pub trait Store: fmt::Debug + Send + Sync {
-    /// 128 bits for the id of something new, from a CSPRNG as far as anybody can see who has not the database. What is put under `KC` and their 32
-    /// hexadecimal digits, or under the digits alone, in lower case, is put faster than under other ids, if the store has that from them.
+    /// 128 bits for the id of something new, from a CSPRNG as far as anybody can see who has not the database. What is put under an id
+    /// [of such bits](TransactionId::from_bits) may be put faster than under others.
     ///
     /// # Errors
     /// [`Error::Unavailable`]: there are no random numbers.

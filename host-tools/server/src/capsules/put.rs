@@ -21,23 +21,8 @@ pub(super) async fn put(State(shared): State<Arc<Shared>>, headers: HeaderMap, b
     let capsule: Capsule = body::parse(&body::read(body, &shared.limits).await?, "capsule")?;
     validation::check(&capsule)?;
     let (store, stored) = (&shared.store, &StoredCapsule { capsule, expiry: granted.expiry });
-    let new_id = || store.new_id().map(transaction_id);
+    // Step 3.
+    let new_id = || store.new_id().map(TransactionId::from_bits);
     let id = random::keep(new_id, |id| async move { store.put_capsule(&id, stored).await }).await?;
     created::response(&format!("{}/{id}", capsule::PATH), granted)
-}
-
-/// "KC" and 128 random bits: UC.KTS.01, step 3.
-fn transaction_id(bits: u128) -> TransactionId {
-    format!("KC{bits:032x}").parse().expect("KC and 32 hexadecimal digits are an id")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_have_the_form() {
-        assert_eq!(transaction_id(0xAB).as_str(), "KC000000000000000000000000000000ab");
-        assert_eq!(transaction_id(u128::MAX).as_str().len(), 34);
-    }
 }

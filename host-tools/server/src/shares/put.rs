@@ -21,13 +21,9 @@ pub(super) async fn put(State(shared): State<Arc<Shared>>, headers: HeaderMap, b
     let granted = expiry::grant(&headers, &shared.expiry, expiry::now()?)?;
     let share: KeyShare = body::parse(&body::read(body, &shared.limits).await?, "key share")?;
     let (store, stored) = (&shared.store, &StoredShare { share, expiry: granted.expiry });
-    let new_id = || store.new_id().map(share_id);
+    // Step 3.
+    let new_id = || store.new_id().map(ShareId::from_bits);
     let id = random::keep(new_id, |id| async move { store.put_share(&id, stored).await }).await?;
     // Clients take what comes after "/key-shares/", whatever their server's address begins with.
     created::response(&format!("{}/{id}", share::PATH), granted)
-}
-
-/// 128 random bits: step 3.
-fn share_id(bits: u128) -> ShareId {
-    format!("{bits:032x}").parse().expect("32 hexadecimal digits are an id")
 }

@@ -62,15 +62,13 @@ impl Ids {
 
     /// The number of the row of `id`. An id that cannot have been made here has one as well, of its hash.
     pub(super) fn number(&self, id: &str) -> i64 {
-        let block = digits(id).map_or_else(
-            || digest(&SHA256, id.as_bytes()).as_ref().iter().take(16).fold(0, |block, octet| block << 8 | u128::from(*octet)),
-            |id| {
-                let mut block = id.to_be_bytes().into();
-                self.cipher.decrypt_block(&mut block);
-                u128::from_be_bytes(block.into())
-            },
-        );
-        (block >> 64) as i64
+        let Some(bits) = digits(id) else {
+            let hash = digest(&SHA256, id.as_bytes());
+            return i64::from_be_bytes(*hash.as_ref().first_chunk().expect("SHA-256 has 32 octets"));
+        };
+        let mut block = bits.to_be_bytes().into();
+        self.cipher.decrypt_block(&mut block);
+        (u128::from_be_bytes(block.into()) >> 64) as i64
     }
 }
 
